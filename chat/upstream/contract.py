@@ -1,0 +1,146 @@
+"""The words in which every dialect speaks to the rest of the project: what is asked, and what comes back.
+
+Values only. A reader turns bytes into these events; a transcript folds them; nothing here does I/O.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, Protocol
+
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "error"]
+
+ErrorKind = Literal[
+    "auth",
+    "quota",
+    "rate_limited",
+    "overloaded",
+    "busy",
+    "bad_request",
+    "context_too_long",
+    "content_filter",
+    "upstream",
+    "unreachable",
+]
+
+# Where an upstream put its usage (wire-formats 2.4, in falling order of trust).
+UsagePlace = Literal["final_chunk", "top_level", "per_choice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a provider listens and how it speaks. The key never appears in a repr, so not in a log either."""
+
+    base_url: str
+    profile: str
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One answer asked of one upstream. `continues`: the last turn is an assistant's and is to be gone on with."""
+
+    endpoint: Endpoint
+    model: str
+    turns: tuple[Turn, ...]
+    n: int = 1
+    streamed: bool = True
+    max_output: int | None = None
+    parameters: dict = field(default_factory=dict)
+    continues: bool = False
+
+
+@dataclass(slots=True)
+class Delta:
+    """An increment of one choice. Both strings may be filled, never neither."""
+
+    index: int
+    text: str = ""
+    reasoning: str = ""
+
+
+@dataclass(slots=True)
+class Finish:
+    """A choice's finish_reason, mapped to ours; `raw` is the upstream's word."""
+
+    index: int
+    reason: FinishReason
+    raw: str
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens of one call. None is unknown; cached and reasoning tokens are included in input and output."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost: Decimal | None = None
+
+
+@dataclass(slots=True)
+class UsageSeen:
+    """A usage as it stood on the wire; `index` is its choice where it hung on one (place per_choice)."""
+
+    usage: Usage
+    place: UsagePlace
+    index: int | None = None
+
+
+@dataclass(slots=True)
+class Failure:
+    """An error, said by the upstream or met on the way to it. `retry_after` in seconds."""
+
+    kind: ErrorKind
+    message: str
+    code: str | int | None = None
+    retryable: bool = False
+    retry_after: float | None = None
+
+
+@dataclass(slots=True)
+class Opened:
+    """The response's headers are here. `request_id` is the upstream's own, for its support."""
+
+    status: int
+    request_id: str = ""
+
+
+@dataclass(slots=True)
+class Terminator:
+    """The dialect's own end came: `[DONE]`, `message_stop`, `done: true`; or the whole body of an unstreamed answer."""
+
+
+@dataclass(slots=True)
+class Garbled:
+    """Something came that cannot be read, so text may be missing: undecodable JSON, HTML, a line over the cap."""
+
+    what: Literal["json", "not_an_answer", "too_long"]
+
+
+@dataclass(slots=True)
+class BodyEnd:
+    """The body is over; `reset` when the transport broke, not the upstream closed."""
+
+    reset: bool = False
+
+
+Event = Delta | Finish | UsageSeen | Failure | Opened | Terminator | Garbled | BodyEnd
+
+
+class Reader(Protocol):
+    """Bytes in, events out; no I/O. Any cutting of the same bytes gives the same events' sum."""
+
+    def feed(self, data: bytes) -> list[Event]: ...
+
+    def end(self) -> list[Event]:
+        """The body ended cleanly: what a pending, unterminated last event still holds."""
+        ...
