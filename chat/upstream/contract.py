@@ -108,15 +108,20 @@ class Failure:
 
 @dataclass(slots=True)
 class Opened:
-    """The response's headers are here. `request_id` is the upstream's own, for its support."""
+    """The response's headers are here; always the first event. `request_id` is the upstream's own, for its support.
+
+    `ends_by` says what proves the end: the dialect's terminator; the body's end, where a dialect has no terminator;
+    or `whole`, when the answer is one document that was not streamed.
+    """
 
     status: int
+    ends_by: Literal["terminator", "body", "whole"]
     request_id: str = ""
 
 
 @dataclass(slots=True)
 class Terminator:
-    """The dialect's own end came: `[DONE]`, `message_stop`, `done: true`; or the whole body of an unstreamed answer."""
+    """The dialect's own end came: `[DONE]`, `message_stop`, `done: true`."""
 
 
 @dataclass(slots=True)
@@ -139,8 +144,12 @@ Event = Delta | Finish | UsageSeen | Failure | Opened | Terminator | Garbled | B
 class Reader(Protocol):
     """Bytes in, events out; no I/O. Any cutting of the same bytes gives the same events' sum."""
 
+    def start(self) -> list[Event]:
+        """What the headers alone say: Opened."""
+        ...
+
     def feed(self, data: bytes) -> list[Event]: ...
 
     def end(self) -> list[Event]:
-        """The body ended cleanly: what a pending, unterminated last event still holds."""
+        """The body ended cleanly: what a pending, unterminated last event still holds, then BodyEnd."""
         ...
