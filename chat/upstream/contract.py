@@ -59,11 +59,15 @@ class Call:
 
 @dataclass(slots=True)
 class Delta:
-    """An increment of one choice. Both strings may be filled, never neither."""
+    """An increment of one choice; an empty one says that the choice exists, and is no progress.
+
+    Text is whole code points, without lone surrogates: it can always be encoded as UTF-8.
+    """
 
     index: int
     text: str = ""
     reasoning: str = ""
+    role: str = ""
 
 
 @dataclass(slots=True)
