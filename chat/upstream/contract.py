@@ -57,6 +57,29 @@ class Call:
     continues: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What a dialect wants sent. Headers hold the key, and the body the text: neither is in a repr."""
+
+    method: Literal["GET", "POST"]
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model as its provider lists it. Prices are per million tokens; None is unknown, never free."""
+
+    id: str
+    context_length: int | None = None
+    max_output: int | None = None
+    input_mtok: Decimal | None = None
+    output_mtok: Decimal | None = None
+    cached_mtok: Decimal | None = None
+    currency: str | None = None
+
+
 @dataclass(slots=True)
 class Delta:
     """An increment of one choice; an empty one says that the choice exists, and is no progress.

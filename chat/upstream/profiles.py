@@ -1,0 +1,253 @@
+"""What each upstream does differently within its dialect: facts, each with its source in wire-formats.
+
+A new upstream of a known dialect is one more row here; `default` is for one that nobody knows, and claims nothing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+# How a cut answer is gone on with; "" where the upstream would begin anew.
+Continuation = Literal["", "trailing", "partial", "prefix", "final_message"]
+Counting = Literal["", "moonshot", "llamacpp", "koboldcpp", "vllm"]
+
+COMMON = frozenset({"temperature", "top_p", "stop"})
+OPENAI = COMMON | {
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "response_format",
+    "reasoning_effort",
+    "logit_bias",
+    "user",
+}
+SAMPLERS = OPENAI | {"top_k", "min_p", "typical_p", "repeat_penalty", "repetition_penalty", "chat_template_kwargs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """Seconds. They run in whoever reads the answer; only `connect` is known to the client.
+
+    Until the first delta only `first_delta` runs: queues, reasoning and prompts read by a slow machine are silent for
+    minutes. From then on `progress` does, between payloads that carry something: comments and pings do not count.
+    """
+
+    connect: float = 10
+    first_delta: float = 600
+    progress: float = 60
+    total: float = 3600
+
+
+HOSTED = Timers()
+LOCAL = Timers(connect=5, first_delta=1800, total=7200)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    label: str
+    dialect: str = "openai_chat"
+    base_url: str = ""
+    key_variable: str = ""  # environment variables from which a provider is made at the first start
+    url_variable: str = ""
+    needs_key: bool = True
+    key_header: str = "Authorization"
+    local_port: int | None = None  # where it listens on one's own machine, if it can be found there
+
+    parameters: frozenset[str] = COMMON  # sent if asked for; others would be refused or misread (Q42)
+    max_output_field: str = "max_tokens"
+    include_usage: bool = False  # `stream_options` may be sent
+    supports_n: bool = False
+    continuation: Continuation = ""
+
+    terminator: str = "[DONE]"  # "": the body's end is the answer's (Q2)
+    fake_usages: frozenset[tuple[int, int]] = frozenset()  # constants that are no counts (Q20)
+    failing_prefix: str = ""  # a delta that begins so is an error told as text (Q9)
+    filter_sentence: str = ""  # this very delta says that the answer was filtered (Q9)
+    thinks_in_text: bool = False  # an answer may begin with <think> (Q31)
+
+    counting: Counting = ""
+    model_paths: tuple[str, ...] = ("models",)  # tried in turn; a leading slash: from the server's root
+    close_stops: bool | None = None  # whether closing ends the work and its cost; None is unknown (Q36)
+    timers: Timers = field(default=HOSTED)
+
+
+PROFILES: dict[str, Profile] = {
+    "default": Profile(label="OpenAI-compatible", needs_key=False),
+    "openai": Profile(
+        label="OpenAI",
+        base_url="https://api.openai.com/v1",
+        key_variable="OPENAI_API_KEY",
+        url_variable="OPENAI_BASE_URL",
+        parameters=OPENAI,
+        max_output_field="max_completion_tokens",
+        include_usage=True,
+        supports_n=True,
+        close_stops=True,
+    ),
+    "azure": Profile(
+        label="Azure OpenAI",
+        key_variable="AZURE_OPENAI_API_KEY",
+        url_variable="AZURE_OPENAI_BASE_URL",
+        key_header="api-key",
+        parameters=OPENAI,
+        max_output_field="max_completion_tokens",
+        include_usage=True,
+        supports_n=True,
+        close_stops=True,
+    ),
+    "moonshot": Profile(
+        label="Moonshot",
+        base_url="https://api.moonshot.cn/v1",  # keys of the international api.moonshot.ai do not work here
+        key_variable="MOONSHOT_API_KEY",
+        url_variable="MOONSHOT_BASE_URL",
+        parameters=COMMON
+        | {"presence_penalty", "frequency_penalty", "response_format", "thinking", "prompt_cache_key"},
+        max_output_field="max_completion_tokens",
+        include_usage=True,
+        supports_n=True,
+        continuation="partial",
+        counting="moonshot",
+    ),
+    "openrouter": Profile(
+        label="OpenRouter",
+        base_url="https://openrouter.ai/api/v1",
+        key_variable="OPENROUTER_API_KEY",
+        url_variable="OPENROUTER_BASE_URL",
+        parameters=OPENAI | {"top_k", "min_p", "reasoning", "provider", "models", "plugins"},
+        continuation="trailing",
+    ),
+    "deepseek": Profile(
+        label="DeepSeek",
+        base_url="https://api.deepseek.com",
+        key_variable="DEEPSEEK_API_KEY",
+        url_variable="DEEPSEEK_BASE_URL",
+        parameters=COMMON | {"presence_penalty", "frequency_penalty", "response_format", "thinking"},
+        include_usage=True,
+        continuation="prefix",
+        close_stops=True,
+    ),
+    "gemini_compat": Profile(
+        label="Gemini (OpenAI-compatible)",
+        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+        key_variable="GEMINI_API_KEY",
+        url_variable="GEMINI_BASE_URL",
+        parameters=COMMON | {"reasoning_effort"},
+        close_stops=False,
+    ),
+    "kimi_free": Profile(
+        label="kimi-free-api",
+        base_url="http://127.0.0.1:8000/v1",
+        key_variable="KIMI_FREE_API_KEY",
+        url_variable="KIMI_FREE_BASE_URL",
+        parameters=frozenset({"use_search", "conversation_id"}),
+        fake_usages=frozenset({(1, 1)}),
+        filter_sentence="\n[内容由于不合规被停止生成，我们换个话题吧]",
+        close_stops=False,
+    ),
+    "freegpt35": Profile(
+        label="FreeGPT35",
+        base_url="http://127.0.0.1:3040/v1",
+        url_variable="FREEGPT35_BASE_URL",
+        needs_key=False,
+        parameters=frozenset(),
+        terminator="",
+        failing_prefix="Error message from OpenAI: ",
+        model_paths=(),
+        close_stops=False,
+    ),
+    "ollama_v1": Profile(
+        label="Ollama",
+        base_url="http://127.0.0.1:11434/v1",
+        key_variable="OLLAMA_API_KEY",
+        url_variable="OLLAMA_BASE_URL",
+        needs_key=False,
+        local_port=11434,
+        parameters=OPENAI,
+        include_usage=True,
+        thinks_in_text=True,
+        close_stops=True,
+        timers=LOCAL,
+    ),
+    "lmstudio": Profile(
+        label="LM Studio",
+        base_url="http://127.0.0.1:1234/v1",
+        key_variable="LMSTUDIO_API_KEY",
+        url_variable="LMSTUDIO_BASE_URL",
+        needs_key=False,
+        local_port=1234,
+        parameters=SAMPLERS,
+        include_usage=True,
+        thinks_in_text=True,
+        model_paths=("/api/v1/models", "models"),
+        close_stops=True,
+        timers=LOCAL,
+    ),
+    "llamacpp": Profile(
+        label="llama.cpp",
+        base_url="http://127.0.0.1:8080/v1",
+        key_variable="LLAMACPP_API_KEY",
+        url_variable="LLAMACPP_BASE_URL",
+        needs_key=False,
+        local_port=8080,
+        parameters=SAMPLERS,
+        include_usage=True,
+        supports_n=True,
+        continuation="trailing",
+        thinks_in_text=True,
+        counting="llamacpp",
+        close_stops=True,
+        timers=LOCAL,
+    ),
+    "vllm": Profile(
+        label="vLLM",
+        base_url="http://127.0.0.1:8000/v1",
+        key_variable="VLLM_API_KEY",
+        url_variable="VLLM_BASE_URL",
+        needs_key=False,
+        local_port=8000,
+        parameters=SAMPLERS,
+        include_usage=True,
+        supports_n=True,
+        continuation="final_message",
+        thinks_in_text=True,
+        counting="vllm",
+        close_stops=True,
+        timers=LOCAL,
+    ),
+    "koboldcpp": Profile(
+        label="KoboldCpp",
+        base_url="http://127.0.0.1:5001/v1",
+        key_variable="KOBOLDCPP_API_KEY",
+        url_variable="KOBOLDCPP_BASE_URL",
+        needs_key=False,
+        local_port=5001,
+        parameters=SAMPLERS,
+        include_usage=True,
+        continuation="trailing",  # up to 1.76 it opens a new turn instead
+        fake_usages=frozenset({(100, 100)}),
+        thinks_in_text=True,
+        counting="koboldcpp",
+        close_stops=True,
+        timers=LOCAL,
+    ),
+    "openllm": Profile(
+        label="api-for-open-llm",
+        base_url="http://127.0.0.1:8000/v1",
+        key_variable="OPENLLM_API_KEY",
+        url_variable="OPENLLM_BASE_URL",
+        needs_key=False,
+        parameters=SAMPLERS,
+        thinks_in_text=True,
+        timers=LOCAL,
+    ),
+    "demo": Profile(
+        label="Demo",
+        include_usage=True,
+        supports_n=True,
+        continuation="trailing",
+        close_stops=True,
+    ),
+}
+
+
+def profile(name: str) -> Profile:
+    return PROFILES.get(name) or PROFILES["default"]
