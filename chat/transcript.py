@@ -29,8 +29,9 @@ class Choice:
     finish_reason_raw: str = ""
     usage: Usage | None = None
     # What came since the last segment was cut: joined then, since adding each delta to the text would be O(n²).
-    new_text: list[str] = field(default_factory=list)
-    new_reasoning: list[str] = field(default_factory=list)
+    new_text: list[str] = field(default_factory=list, compare=False)
+    new_reasoning: list[str] = field(default_factory=list, compare=False)
+    saved: bool = field(default=False, compare=False)  # a segment has named it, with its role
 
     def gather(self) -> None:
         if self.new_text:
@@ -97,7 +98,7 @@ class Transcript:
     def usage(self) -> tuple[Usage, str] | None:
         """The usage to believe and its place on the wire, in the order of trust of wire-formats 2.4.
 
-        Several final chunks are one per choice (llama.cpp) only if there are as many as choices; else a running total.
+        As many final chunks as choices are one for each (llama.cpp); any other number is a running total.
         """
         if self.final_usages:
             one_each = len(self.final_usages) == self.n
@@ -140,13 +141,15 @@ class Transcript:
         choice = self._choices.get(delta.index)
         if choice is None:
             choice = self._choices[delta.index] = Choice(delta.index)
-        if delta.role:
-            choice.role = delta.role
+        if delta.role and delta.role != choice.role:
+            choice.role, choice.saved = delta.role, False
         if delta.text:
-            choice.new_text.append(_storable(delta.text))
+            delta.text = _storable(delta.text)
+            choice.new_text.append(delta.text)
             self._note_arrival(at, delta.index * 2, len(delta.text))
         if delta.reasoning:
-            choice.new_reasoning.append(_storable(delta.reasoning))
+            delta.reasoning = _storable(delta.reasoning)
+            choice.new_reasoning.append(delta.reasoning)
             self._note_arrival(at, delta.index * 2 + 1, len(delta.reasoning))
 
     def _fold_proof(self, event: Event) -> None:
@@ -170,6 +173,7 @@ class Transcript:
     def _fold_usage(self, seen: UsageSeen) -> None:
         if seen.place == "final_chunk":
             self.final_usages.append(seen.usage)
+            del self.final_usages[self.n : -1]  # more than one each: a running total, of which the last counts
         elif seen.place == "top_level":
             self.top_usage = seen.usage
         else:
@@ -192,10 +196,11 @@ class Transcript:
         deltas = [
             [choice.index, "".join(choice.new_text), "".join(choice.new_reasoning), choice.role]
             for choice in self._choices.values()
-            if choice.new_text or choice.new_reasoning
+            if choice.new_text or choice.new_reasoning or not choice.saved
         ]
         for choice in self._choices.values():
             choice.gather()
+            choice.saved = True
         if not deltas and not self._new_events:
             return None
         segment: dict = {}
@@ -212,7 +217,7 @@ class Transcript:
         """Takes up what a segment holds; segments come in the order in which they were cut."""
         for index, text, reasoning, role in segment.get("deltas", ()):
             choice = self._choices.setdefault(index, Choice(index))
-            choice.role = role or choice.role
+            choice.role, choice.saved = role or choice.role, True
             choice.text += text
             choice.reasoning += reasoning
             self.size += len(text) + len(reasoning)

@@ -1,0 +1,6 @@
+"""Live completions: claimed, read, saved, watched, and settled, in tasks that belong to no socket."""
+
+from chat.live.hints import hint_changed, hint_queued, hint_revoked, person_group, stop
+from chat.live.registry import AlreadyServed, registry
+
+__all__ = ["AlreadyServed", "hint_changed", "hint_queued", "hint_revoked", "person_group", "registry", "stop"]

@@ -1,0 +1,31 @@
+"""What a person may reach: the object, or 404. Every view and every socket comes through here."""
+
+from uuid import UUID
+
+from django.http import Http404
+
+from chat.models import Completion, Conversation, LanguageModel, Message, Person
+
+
+def conversation_for(person: Person, pk: UUID) -> Conversation:
+    return _one(Conversation.objects.for_person(person).select_related("model__provider").filter(pk=pk))
+
+
+def message_for(person: Person, pk: int) -> Message:
+    mine = Message.objects.filter(conversation__person=person, conversation__deleted=None)
+    return _one(mine.select_related("conversation", "completion__model__provider").filter(pk=pk))
+
+
+def completion_for(person: Person, pk: int) -> Completion:
+    mine = Completion.objects.filter(person=person, conversation__person=person, conversation__deleted=None)
+    return _one(mine.select_related("model__provider").filter(pk=pk))
+
+
+def model_for(person: Person, pk: int) -> LanguageModel:
+    return _one(LanguageModel.objects.usable().filter(pk=pk))
+
+
+def _one(found):
+    if (thing := found.first()) is None:
+        raise Http404
+    return thing

@@ -1,0 +1,82 @@
+"""What the page shows of a message: its HTML, its quiet line, how it ended, and what can be done next."""
+
+from dataclasses import dataclass
+
+from django.utils.safestring import SafeString, mark_safe
+
+from chat import markdown
+from chat.asking import can_continue
+from chat.models import Completion, Message
+from chat.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One message on the page. `siblings` are the ids of the other children of its parent, itself included."""
+
+    message: Message
+    html: SafeString
+    reasoning_html: SafeString
+    siblings: list[int]
+    can_continue: bool
+
+    @property
+    def completion(self) -> Completion | None:
+        return self.message.completion
+
+    @property
+    def place(self) -> int:
+        """Which of its siblings it is, from 1."""
+        return self.siblings.index(self.message.pk) + 1
+
+    @property
+    def previous(self) -> int | None:
+        return self.siblings[self.place - 2] if self.place > 1 else None
+
+    @property
+    def next(self) -> int | None:
+        return self.siblings[self.place] if self.place < len(self.siblings) else None
+
+
+def articles(thread: list[Message]) -> list[Article]:
+    """A thread as the page shows it; a reply that is still arriving with what is saved of it."""
+    siblings = _siblings(thread)
+    partials = _partials(thread)
+    return [_article(message, siblings[message.parent_id], partials.get(message.completion_id)) for message in thread]
+
+
+def article(message: Message) -> Article:
+    return articles([message])[0]
+
+
+def _article(message: Message, siblings: list[int], partial: Transcript | None) -> Article:
+    choice = partial.choice(message.choice_index) if partial else None
+    text = message.text + (choice.text if choice else "")
+    reasoning = message.reasoning + (choice.reasoning if choice else "")
+    return Article(
+        message=message,
+        html=mark_safe(markdown.render(text)),
+        reasoning_html=mark_safe(markdown.render(reasoning)),
+        siblings=siblings,
+        can_continue=can_continue(message),
+    )
+
+
+def _siblings(thread: list[Message]) -> dict[int | None, list[int]]:
+    if not thread:
+        return {}
+    found: dict[int | None, list[int]] = {message.parent_id: [] for message in thread}
+    family = Message.objects.filter(conversation=thread[0].conversation_id)
+    parents = [pk for pk in found if pk is not None]
+    rows = family.filter(parent__in=parents)
+    if None in found:
+        rows = rows | family.filter(parent=None)
+    for pk, parent in rows.order_by("id").values_list("id", "parent_id"):
+        found[parent].append(pk)
+    return found
+
+
+def _partials(thread: list[Message]) -> dict[int, Transcript]:
+    """By completion, what is saved of those that are not settled."""
+    live = {message.completion for message in thread if message.completion and not message.completion.is_settled}
+    return {completion.pk: completion.transcript_so_far() for completion in live}

@@ -1,0 +1,182 @@
+"""Asks for a completion: Message, queued Completion with its choices, in one transaction. The only way in.
+
+Its mirror is settlement, the only way out.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from chat.models import Account, Completion, Conversation, LanguageModel, Message, Person
+
+TITLE_LENGTH = 60
+
+
+class KeyReused(Exception):
+    """The same key came with another text; `message` is what it made the first time."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+
+class ReplyUnsettled(Exception):
+    """The thread ends in a reply that is still arriving."""
+
+
+class CannotContinue(Exception):
+    """This reply is whole, or its provider cannot go on with an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an ask made: the person's message if there is one, and the completion with its n empty choices."""
+
+    conversation: Conversation
+    message: Message | None
+    completion: Completion
+    repeated: bool = False  # the key was known: nothing was made, this is what it made the first time
+
+    @property
+    def choices(self) -> list[Message]:
+        return list(self.completion.messages.order_by("choice_index"))
+
+
+def send(
+    person: Person, *, text: str, model: LanguageModel, key: UUID, conversation: Conversation | None, parent: int | None
+) -> Asked:
+    """A new message under `parent`, a message's id, or at the root; with no conversation, in a new one."""
+
+    def make() -> Asked:
+        place = conversation or _new_conversation(person, text)
+        _refuse_under_unsettled(place, parent)
+        message = place.messages.create(parent_id=parent, role=Message.Role.USER, text=text, key=key)
+        return _queue(person, place, model, parent=message, message=message)
+
+    return _once(person, key, text, make)
+
+
+def edit(person: Person, original: Message, *, text: str, model: LanguageModel, key: UUID) -> Asked:
+    """A sibling of a message of the person's own; the old thread stays."""
+    return send(
+        person, text=text, model=model, key=key, conversation=original.conversation, parent=original.parent_id
+    )
+
+
+def regenerate(person: Person, reply: Message, *, model: LanguageModel, key: UUID) -> Asked:
+    """Another answer to the same message, beside the first."""
+
+    def make() -> Asked:
+        _refuse_unsettled(reply)
+        return _queue(person, reply.conversation, model, parent=reply.parent, key=key)
+
+    return _once(person, key, "", make)
+
+
+def go_on(person: Person, reply: Message, *, key: UUID) -> Asked:
+    """A sibling that begins with the kept text and continues it, by the same model."""
+    model = reply.completion.model
+
+    def make() -> Asked:
+        _refuse_unsettled(reply)
+        if not can_continue(reply):
+            raise CannotContinue
+        return _queue(person, reply.conversation, model, parent=reply.parent, key=key, prefix=reply.text)
+
+    return _once(person, key, reply.text, make)
+
+
+def can_continue(reply: Message) -> bool:
+    """A settled reply that is not whole, kept some text, and comes from a model that can go on with it."""
+    completion = reply.completion
+    if not completion or not completion.is_settled or not reply.text:
+        return False
+    truncated = reply.finish_reason == "length"
+    whole = reply.finish_reason and not truncated  # it has its end, confirmed or not
+    return not whole and completion.model.can_continue
+
+
+def _once(person: Person, key: UUID, text: str, make) -> Asked:
+    """Runs `make` in a transaction, unless the key has made something already: then it is that."""
+    try:
+        with transaction.atomic():
+            return _earlier(person, key, text) or make()
+    except IntegrityError:
+        # Two requests with one key at the same moment: the other one has committed.
+        if earlier := _earlier(person, key, text):
+            return earlier
+        raise
+
+
+def _earlier(person: Person, key: UUID, text: str) -> Asked | None:
+    known = Message.objects.filter(key=key, conversation__person=person).select_related("conversation").first()
+    if known is None:
+        return None
+    if known.text != text and known.role == Message.Role.USER:
+        raise KeyReused(known)
+    reply = known if known.completion_id else known.children.order_by("id").first()
+    message = known if known.role == Message.Role.USER else None
+    return Asked(known.conversation, message, reply.completion, repeated=True)
+
+
+def _new_conversation(person: Person, text: str) -> Conversation:
+    return Conversation.objects.create(person=person, title=first_words(text), active=timezone.now())
+
+
+def first_words(text: str) -> str:
+    """A title from the beginning of a message: whole words of its first line that holds any."""
+    line = next((line.strip("#>*-` \t") for line in text.splitlines() if line.strip("#>*-` \t")), text.strip())
+    if len(line) <= TITLE_LENGTH:
+        return line
+    cut = line[:TITLE_LENGTH]
+    return (cut[: cut.rindex(" ")] if " " in cut[TITLE_LENGTH // 2 :] else cut).rstrip(" ,;:.") + "…"
+
+
+def _refuse_under_unsettled(conversation: Conversation, parent: int | None) -> None:
+    """Two sends under one reply are made one after the other: the second sees what the first has made."""
+    Conversation.objects.select_for_update().get(pk=conversation.pk)
+    if parent is not None:
+        _refuse_unsettled(conversation.messages.select_related("completion").get(pk=parent))
+
+
+def _refuse_unsettled(reply: Message) -> None:
+    if reply.completion and not reply.completion.is_settled:
+        raise ReplyUnsettled
+
+
+def _queue(
+    person: Person,
+    conversation: Conversation,
+    model: LanguageModel,
+    *,
+    parent: Message,
+    message: Message | None = None,
+    key: UUID | None = None,
+    prefix: str = "",
+    n: int = 1,
+) -> Asked:
+    completion = Completion.objects.create(
+        account=Account.of(person),
+        person=person,
+        conversation=conversation,
+        model=model,
+        n=n,
+        streamed=model.streamed,
+        max_output=model.max_output,
+    )
+    choices = [
+        conversation.messages.create(
+            parent=parent,
+            role=Message.Role.ASSISTANT,
+            completion=completion,
+            choice_index=index,
+            text=prefix,
+            prefix_length=len(prefix),
+            key=key if index == 0 else None,
+        )
+        for index in range(n)
+    ]
+    conversation.leaf, conversation.model, conversation.active = choices[0], model, timezone.now()
+    conversation.save(update_fields=["leaf", "model", "active"])
+    return Asked(conversation, message, completion)

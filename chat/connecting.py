@@ -1,0 +1,116 @@
+"""Connects providers: makes the row and lists the models. From the environment, from a server nearby, or the demo."""
+
+import logging
+import os
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+
+from chat.models import LanguageModel, Provider
+from chat.upstream import client
+from chat.upstream.contract import Endpoint
+from chat.upstream.profiles import PROFILES
+
+logger = logging.getLogger(__name__)
+
+DEMO = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Nearby:
+    """A server on this machine that answers on a well-known port, and what it serves."""
+
+    profile: str
+    label: str
+    base_url: str
+    models: list[str]
+
+
+def connect_environment() -> None:
+    """Makes a provider of each profile whose key or base URL the environment gives, and lists its models.
+
+    Run at each start: what exists is left as it is, new models are added.
+    """
+    for name, profile in PROFILES.items():
+        key_set = bool(profile.key_variable and os.environ.get(profile.key_variable))
+        url = os.environ.get(profile.url_variable, "") if profile.url_variable else ""
+        if key_set or url:
+            address = url.rstrip("/") or profile.base_url
+            list_models(_provider(_spoken_at(address, name), address, profile.key_variable))
+
+
+def _spoken_at(address: str, name: str) -> str:
+    """The profile to assume. OPENAI_BASE_URL may name any server: a known host's own, or the cautious default."""
+    if name != "openai" or address == PROFILES[name].base_url:
+        return name
+    hosts = {urlsplit(profile.base_url).netloc: known for known, profile in PROFILES.items() if profile.base_url}
+    return hosts.get(urlsplit(address).netloc, "default")
+
+
+def connect_demo() -> None:
+    if settings.DEMO:
+        provider, _ = Provider.objects.get_or_create(
+            profile=DEMO, defaults={"name": PROFILES[DEMO].label, "base_url": "http://127.0.0.1/v1"}
+        )
+        LanguageModel.objects.get_or_create(provider=provider, name=DEMO)
+    else:
+        Provider.objects.filter(profile=DEMO).update(enabled=False)
+
+
+def nearby() -> list[Nearby]:
+    """What answers on the well-known ports of this machine and is not connected yet."""
+    known = set(Provider.objects.values_list("base_url", flat=True))
+    found = []
+    for name, profile in PROFILES.items():
+        url = f"http://127.0.0.1:{profile.local_port}/v1"
+        if not profile.local_port or profile.local_port == settings.PORT or url in known:
+            continue
+        if (models := client.listening(Endpoint(url, name))) is not None:
+            found.append(Nearby(name, profile.label, url, [model.name for model in models]))
+    return found
+
+
+def connect_nearby(profile: str) -> Provider | None:
+    """Connects one of `nearby`; None if it does not answer any more."""
+    found = next((server for server in nearby() if server.profile == profile), None)
+    if found is None:
+        return None
+    provider = _provider(profile, found.base_url, key_variable="")
+    list_models(provider)
+    return provider
+
+
+def list_models(provider: Provider) -> None:
+    """Adds what the provider lists. Its trouble is kept on the row, and a later start tries again."""
+    try:
+        listed = client.list_models(provider.endpoint)
+    except client.UpstreamError as error:
+        provider.trouble = str(error)[:300]
+        logger.warning("%s: cannot list models: %s", provider, provider.trouble)
+    else:
+        provider.trouble = ""
+        _add_models(provider, listed)
+    provider.save(update_fields=["trouble"])
+
+
+@transaction.atomic
+def _add_models(provider: Provider, listed: list) -> None:
+    known = set(provider.models.values_list("name", flat=True))
+    LanguageModel.objects.bulk_create(
+        LanguageModel(provider=provider, name=model.name, context_length=model.context_length)
+        for model in listed
+        if model.name not in known
+    )
+
+
+def _provider(profile: str, base_url: str, key_variable: str) -> Provider:
+    """The name says where it is, when it is not where the profile says."""
+    facts = PROFILES[profile]
+    name = facts.label if base_url == facts.base_url else f"{facts.label} ({urlsplit(base_url).netloc})"
+    return Provider.objects.get_or_create(
+        base_url=base_url,
+        profile=profile,
+        defaults={"name": name[:80], "key_variable": key_variable},
+    )[0]

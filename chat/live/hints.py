@@ -1,0 +1,52 @@
+"""The doors for sync code: telling pages and processes to look, and stopping. A hint that is lost loses nothing."""
+
+import logging
+from uuid import UUID
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+
+from chat.live.registry import registry
+from chat.models import Completion
+from chat.settlement import Ending, settle_queued
+
+logger = logging.getLogger(__name__)
+
+
+def person_group(person: int) -> str:
+    """The channel group of all page sockets of one person."""
+    return f"person.{person}"
+
+
+def hint_queued(person: int, conversation: UUID) -> None:
+    """Something was queued: whoever has a page of this person open claims it, and its pages look."""
+    _hint(person, {"type": "hint.queued", "conversation": str(conversation)})
+
+
+def hint_changed(person: int, conversation: UUID) -> None:
+    _hint(person, {"type": "hint.changed", "conversation": str(conversation)})
+
+
+def hint_revoked(person: int) -> None:
+    """Sessions or rights of this person have changed: its sockets look whether they still may."""
+    _hint(person, {"type": "hint.revoked"})
+
+
+def stop(completion: Completion, reason: str) -> bool:
+    """Ends a completion, wherever it is. Whether it is settled, 2 s later at most."""
+    if settle_queued(completion, Ending(Completion.Status.STOPPED, reason)):
+        return True
+    completion.refresh_from_db()
+    return completion.is_settled or async_to_sync(registry.stop)(completion.pk, reason)
+
+
+def _hint(person: int, message: dict) -> None:
+    try:
+        async_to_sync(_send)(person_group(person), message)
+    except Exception:
+        logger.exception("a hint was lost; the next look finds what it was about")
+
+
+async def _send(group: str, message: dict) -> None:
+    await registry.ensure_started()
+    await get_channel_layer().group_send(group, message)

@@ -1,0 +1,48 @@
+"""What a watcher can see of a completion: its transcript, and a document for each text that somebody looks at."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from chat.document import Document
+from chat.live.growth import Growth
+from chat.transcript import Transcript
+from chat.upstream.contract import Delta
+
+Part = Literal["text", "reasoning"]
+
+
+class Watched:
+    """`messages` gives the message id of each choice; `prefixes` the text that it begins with, if it continues one."""
+
+    def __init__(self, n: int, messages: dict[int, int], prefixes: dict[int, str]) -> None:
+        self.transcript = Transcript(n)
+        self.messages = messages
+        self.prefixes = prefixes
+        self.growth = Growth()
+        self.settled = False
+        self._documents: dict[tuple[int, Part], Document] = {}
+
+    def documents(self) -> Iterable[tuple[int, Part, Document]]:
+        """By message id. Made at the first look: what nobody watches is never rendered."""
+        for choice in self.transcript.choices:
+            if (message := self.messages.get(choice.index)) is None:
+                continue
+            if choice.reasoning:
+                yield message, "reasoning", self._document(choice.index, "reasoning", choice.reasoning)
+            prefix = self.prefixes.get(choice.index, "")
+            yield message, "text", self._document(choice.index, "text", prefix + choice.text)
+
+    def feed(self, deltas: Iterable[Delta]) -> None:
+        """What the transcript has just folded, for the documents that exist."""
+        for delta in deltas if self._documents else ():
+            if delta.text and (document := self._documents.get((delta.index, "text"))):
+                document.feed(delta.text)
+            if delta.reasoning and (document := self._documents.get((delta.index, "reasoning"))):
+                document.feed(delta.reasoning)
+
+    def _document(self, index: int, part: Part, so_far: str) -> Document:
+        document = self._documents.get((index, part))
+        if document is None:
+            document = self._documents[index, part] = Document()
+            document.feed(so_far)
+        return document

@@ -1,0 +1,209 @@
+"""A watcher: one socket following one completion. It is a cursor, not a mailbox: late, slow, second and returning
+watchers run the same lines, and what a watcher has missed it is simply owed with its next frame.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from time import monotonic
+
+import orjson
+
+from chat.document import Cursor
+from chat.live.growth import Growth
+from chat.live.reading import LiveCompletion
+from chat.live.registry import registry
+from chat.live.threads import in_reader
+from chat.live.watched import Part, Watched
+from chat.models import Completion
+from chat.upstream.contract import Delta
+
+DISPLAY_FRAME = 1 / 60  # seconds
+LONGEST_INTERVAL = 0.5
+RENDER_SHARE = 33  # of its time, one watcher spends at most a 33rd rendering
+SHARE_OF_LOAD = 0.00025  # seconds of interval for each watcher of the process: 4,000 frames a second in all
+LINE_SECONDS = 1.0
+POLL_SECONDS = 0.3
+ASK_EVERY_FRAMES, ASK_EVERY_BYTES = 16, 128 * 1024
+MOST_FRAMES_BEHIND, MOST_BYTES_BEHIND = 64, 1024 * 1024
+PATIENCE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What brings one text of one message up to date on a page."""
+
+    message: int
+    part: Part
+    ops: list
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the quiet line says while a reply arrives. Times in seconds; `rate` in tokens per second."""
+
+    messages: list[int]
+    state: str  # queued · waiting · retrying · thinking · arriving · silent
+    seconds: int = 0
+    input_tokens: int = 0
+    output: tuple[int, int, int] = (0, 0, 0)  # estimate, low, high
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Its end is written: the page fetches these messages."""
+
+    messages: list[int]
+
+
+News = Frame | Line | Settled
+
+
+class PageTooSlow(Exception):
+    """The page has not applied what it was sent for 20 s."""
+
+
+class Outbox:
+    """What one page has been sent and has not yet acknowledged: memory is bounded, whatever lies between."""
+
+    def __init__(self, send: Callable) -> None:
+        self._send = send
+        self._asked: list[tuple[int, int, int]] = []  # number, frames, bytes at each question
+        self._frames = self._bytes = self._number = 0
+        self._applied = (0, 0)  # frames, bytes
+        self._acknowledged = Growth()
+
+    async def send_frame(self, payload: dict) -> None:
+        """Waits while the page is too far behind. Raises PageTooSlow."""
+        await self._room()
+        _number, frames, size = self._asked[-1] if self._asked else (0, *self._applied)
+        text = orjson.dumps(payload)
+        if self._frames - frames >= ASK_EVERY_FRAMES or self._bytes + len(text) - size >= ASK_EVERY_BYTES:
+            self._number += 1
+            self._asked.append((self._number, self._frames + 1, self._bytes + len(text)))
+            text = orjson.dumps({**payload, "ack": self._number})
+        self._frames += 1
+        self._bytes += len(text)
+        await self._send(text.decode())
+
+    def acknowledge(self, number: int) -> None:
+        applied = [asked for asked in self._asked if asked[0] <= number]
+        if applied:
+            self._applied = applied[-1][1:]
+            del self._asked[: len(applied)]
+            self._acknowledged.tell()
+
+    @property
+    def is_full(self) -> bool:
+        frames, size = self._applied
+        return self._frames - frames >= MOST_FRAMES_BEHIND or self._bytes - size >= MOST_BYTES_BEHIND
+
+    async def _room(self) -> None:
+        deadline = monotonic() + PATIENCE_SECONDS
+        while self.is_full:
+            if monotonic() >= deadline:
+                raise PageTooSlow
+            await self._acknowledged.after(self._acknowledged.version, deadline - monotonic())
+
+
+watchers = 0  # of this process
+
+
+async def watch(pk: int) -> AsyncIterator[News]:
+    """All that one page is owed of one completion, from now to its end. Each step waits for the page's socket."""
+    global watchers
+    watchers += 1
+    try:
+        while True:
+            if found := registry.live.get(pk):
+                break
+            completion = await in_reader(Completion.objects.get, pk=pk)
+            messages = await in_reader(lambda: list(completion.messages.values_list("pk", flat=True)))
+            if completion.is_settled:
+                yield Settled(messages)
+                return
+            if completion.status == Completion.Status.LIVE and completion.process_id != registry.process:
+                found = await Followed.begin(completion)
+                break
+            yield Line(messages, "queued")
+            await registry.claimed.after(registry.claimed.version, 1.0)
+        async for news in _follow(found):
+            yield news
+    finally:
+        watchers -= 1
+
+
+async def _follow(watched: Watched) -> AsyncIterator[News]:
+    cursors: dict[tuple[int, Part], Cursor] = {}
+    line_due = 0.0
+    while True:
+        version, cost, began = watched.growth.version, 0.0, monotonic()
+        settled = watched.settled
+        for message, part, document in watched.documents():
+            cursor = cursors.setdefault((message, part), Cursor())
+            if ops := document.frame(cursor):
+                cost = max(cost, document.render_seconds)
+                yield Frame(message, part, ops)
+        if settled:
+            yield Settled(list(watched.messages.values()))
+            return
+        if began >= line_due:
+            line_due = began + LINE_SECONDS
+            yield line_of(watched)
+        await asyncio.sleep(_interval(cost) - (monotonic() - began))
+        await watched.growth.after(version, line_due - monotonic())
+
+
+def _interval(render_seconds: float) -> float:
+    wanted = max(DISPLAY_FRAME, RENDER_SHARE * render_seconds, SHARE_OF_LOAD * watchers)
+    return min(wanted, LONGEST_INTERVAL)
+
+
+def line_of(watched: Watched) -> Line:
+    messages = list(watched.messages.values())
+    if not isinstance(watched, LiveCompletion):
+        return Line(messages, "arriving")
+    now = monotonic()
+    if watched.retry_at:
+        return Line(messages, "retrying", seconds=max(int(watched.retry_at - now + 0.5), 0))
+    silent = int(now - watched.progressed)
+    if not watched.transcript.has_begun:
+        return Line(messages, "waiting", seconds=silent)
+    thinking = not any(choice.text for choice in watched.transcript.choices)
+    state = "silent" if silent >= 5 else "thinking" if thinking else "arriving"
+    first = next(watched.transcript.timeline())
+    return Line(
+        messages,
+        state,
+        seconds=silent if state == "silent" else int(now - watched.began - first.at),
+        input_tokens=watched.completion.own_input_tokens,
+        output=watched.meter.bounds,
+        rate=watched.meter.tokens / max(now - watched.began - first.at, 0.5),
+    )
+
+
+class Followed(Watched):
+    """A completion that is live in another process, seen through its segments."""
+
+    @classmethod
+    async def begin(cls, completion: Completion) -> "Followed":
+        rows = await in_reader(lambda: list(completion.messages.values_list("choice_index", "pk", "text")))
+        prefixes = {index: text for index, _pk, text in rows if text}
+        followed = cls(completion.n, {index: pk for index, pk, _text in rows}, prefixes)
+        registry.keep(followed._poll(completion))
+        return followed
+
+    async def _poll(self, completion: Completion) -> None:
+        number = 0
+        while not self.settled:
+            new = completion.segments.filter(number__gt=number).order_by("number")
+            for number, content in await in_reader(lambda new=new: list(new.values_list("number", "content"))):
+                self._take(orjson.loads(content))
+            self.settled = await in_reader(lambda: Completion.objects.get(pk=completion.pk).is_settled)
+            self.growth.tell()
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _take(self, segment: dict) -> None:
+        self.transcript.add_segment(segment)
+        self.feed(Delta(*delta) for delta in segment.get("deltas", ()))

@@ -1,0 +1,32 @@
+"""Who uses the site, and whom a ledger line names."""
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Person(AbstractUser):
+    """Somebody who signs in. An administrator is a superuser."""
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+
+
+class Account(models.Model):
+    """A person in the ledger, or what is left of them: never their text, and after deletion not their name."""
+
+    person = models.OneToOneField(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    label = models.CharField(max_length=150)
+
+    class Meta:
+        verbose_name = _("account")
+        verbose_name_plural = _("accounts")
+
+    def __str__(self) -> str:
+        return self.label
+
+    @classmethod
+    def of(cls, person: Person) -> "Account":
+        return cls.objects.get_or_create(person=person, defaults={"label": person.username})[0]

@@ -1,0 +1,153 @@
+"""One answer asked of one model: a row from before the call until for ever.
+
+    queued ──claim──▶ live ──▶ complete    the upstream said all, and proved it
+                           ├─▶ stopped     person · administrator · deleted · revoked · cap
+                           ├─▶ abandoned   its person left, and the grace ran out
+                           ├─▶ cut         no_terminator · ended_without_reason · missing_choice · ended_early · garbled
+                           │               reset · stalled · too_long · deadline
+                           ├─▶ failed      unreachable · the error kinds of the wire
+                           └─▶ lost        its process died: killed · restart
+    queued ──────────▶ stopped · abandoned (as above, before the call) · failed (not_started)
+
+The words on the right are each end's `reason`, a closed set.
+"""
+
+import uuid
+
+import orjson
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from chat.transcript import Transcript
+
+
+class CompletionQuerySet(models.QuerySet):
+    def unsettled(self) -> "CompletionQuerySet":
+        return self.filter(status__in=Completion.UNSETTLED)
+
+
+class Completion(models.Model):
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        LIVE = "live", _("live")
+        COMPLETE = "complete", _("complete")
+        STOPPED = "stopped", _("stopped")
+        ABANDONED = "abandoned", _("abandoned")
+        CUT = "cut", _("cut")
+        FAILED = "failed", _("failed")
+        LOST = "lost", _("lost")
+
+    UNSETTLED = (Status.QUEUED, Status.LIVE)
+
+    class Source(models.TextChoices):
+        """Where the usage comes from; empty while the completion is not settled."""
+
+        REPORTED = "reported", _("reported")
+        COUNTED = "counted", _("counted")
+        ESTIMATED = "estimated", _("estimated")
+        NOT_SENT = "not sent", _("not sent")
+
+    account = models.ForeignKey("chat.Account", on_delete=models.PROTECT)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    conversation = models.ForeignKey("chat.Conversation", null=True, on_delete=models.SET_NULL)
+    model = models.ForeignKey("chat.LanguageModel", on_delete=models.PROTECT)
+    purpose = models.CharField(max_length=10, default="reply")
+    n = models.PositiveSmallIntegerField(default=1)
+    streamed = models.BooleanField(default=True)
+    max_output = models.PositiveIntegerField()
+
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    reason = models.CharField(max_length=24, blank=True)
+    error = models.TextField(blank=True)
+    process = models.ForeignKey("chat.Process", null=True, on_delete=models.SET_NULL)
+    # Why it is to end, written by whoever is not its process; that one reads it with each save.
+    stopping = models.CharField(max_length=24, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    request_id = models.CharField(max_length=200, blank=True)
+
+    created = models.DateTimeField(auto_now_add=True)
+    settled = models.DateTimeField(null=True)
+    first_delta_ms = models.PositiveIntegerField(null=True)
+    duration_ms = models.PositiveIntegerField(null=True)
+    closing_ms = models.PositiveIntegerField(null=True)  # from the wish to stop until the upstream was closed
+    arrivals = models.BinaryField(default=bytes)  # transcript.decode_arrivals of its zlib form
+
+    # Usage as it stands, adjustments included. The ledger has the lines that make it up.
+    usage_source = models.CharField(max_length=10, choices=Source, blank=True)
+    input_tokens = models.PositiveIntegerField(null=True)
+    input_low = models.PositiveIntegerField(null=True)
+    input_high = models.PositiveIntegerField(null=True)
+    output_tokens = models.PositiveIntegerField(null=True)
+    output_low = models.PositiveIntegerField(null=True)
+    output_high = models.PositiveIntegerField(null=True)
+    cached_tokens = models.PositiveIntegerField(null=True)
+    reasoning_tokens = models.PositiveIntegerField(null=True)
+    # What we ourselves estimated, kept beside what the upstream says.
+    own_input_tokens = models.PositiveIntegerField(default=0)
+    own_output_tokens = models.PositiveIntegerField(default=0)
+    recounts_left = models.PositiveSmallIntegerField(default=0)  # tries to have the upstream's tokenizer count it
+
+    objects = CompletionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("completion")
+        verbose_name_plural = _("completions")
+        indexes = [
+            models.Index(fields=["status", "created"], name="completion_queue"),
+            models.Index(fields=["conversation", "status"], name="completion_in_conversation"),
+            models.Index(
+                fields=["recounts_left"], name="completion_recounts", condition=models.Q(recounts_left__gt=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"completion {self.pk}"
+
+    @property
+    def is_settled(self) -> bool:
+        return self.status not in self.UNSETTLED
+
+    @classmethod
+    def claim(cls, pk: int, process: uuid.UUID) -> bool:
+        """True for exactly one caller. The first attempt counts from here: one commit before the call, not two."""
+        queued = cls.objects.filter(pk=pk, status=cls.Status.QUEUED, stopping="")
+        return queued.update(status=cls.Status.LIVE, process=process, attempts=1) == 1
+
+    @classmethod
+    def begin_attempt(cls, pk: int) -> None:
+        """Committed before each further call, so that no call is without its row."""
+        cls.objects.filter(pk=pk).update(attempts=models.F("attempts") + 1)
+
+    @classmethod
+    def ask_to_stop(cls, pk: int, reason: str) -> None:
+        cls.objects.unsettled().filter(pk=pk, stopping="").update(stopping=reason)
+
+    @classmethod
+    def note_estimate(cls, pk: int, tokens: int, low: int, high: int) -> None:
+        """The partial's estimated tokens, while it is still live: written when its person leaves."""
+        live = cls.objects.filter(pk=pk, status=cls.Status.LIVE)
+        live.update(output_tokens=tokens, output_low=low, output_high=high)
+
+    def transcript_so_far(self) -> Transcript:
+        """What is saved of it while it is not settled."""
+        contents = self.segments.order_by("number").values_list("content", flat=True)
+        return Transcript.rebuild(self.n, map(orjson.loads, contents))
+
+    def end(self, status: str, reason: str, *, ends: tuple[str, ...] = UNSETTLED, **outcome) -> bool:
+        """Writes the outcome if the status is still one of `ends`. The first reason to end wins."""
+        unsettled = type(self).objects.filter(pk=self.pk, status__in=ends)
+        return unsettled.update(status=status, reason=reason, settled=timezone.now(), **outcome) == 1
+
+
+class Segment(models.Model):
+    """What is new in a live completion's transcript since the segment before. Gone when it is settled."""
+
+    completion = models.ForeignKey(Completion, on_delete=models.CASCADE, related_name="segments")
+    number = models.PositiveIntegerField()
+    content = models.TextField()  # transcript.cut_segment, as JSON
+    output_tokens = models.PositiveIntegerField()  # the running estimate of the whole transcript
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["completion", "number"], name="segment_number_once")]

@@ -1,0 +1,97 @@
+"""Conversations: trees of messages."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class ConversationQuerySet(models.QuerySet):
+    def for_person(self, person) -> "ConversationQuerySet":
+        """Those that exist for them: theirs, and not deleted."""
+        return self.filter(person=person, deleted=None)
+
+
+class Conversation(models.Model):
+    """A tree of messages of one person.
+
+        open ──▶ deleted (hidden, its live replies stopped) ──▶ purged (gone, with every message)
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations")
+    title = models.CharField(_("title"), max_length=200)
+    model = models.ForeignKey("chat.LanguageModel", null=True, on_delete=models.SET_NULL)
+    # The end of the thread that is shown; other threads of the tree are reached through siblings.
+    leaf = models.ForeignKey("chat.Message", null=True, on_delete=models.SET_NULL, related_name="+")
+    created = models.DateTimeField(auto_now_add=True)
+    active = models.DateTimeField(_("last active"))
+    deleted = models.DateTimeField(null=True)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+        indexes = [models.Index(fields=["person", "deleted", "-active"], name="conversation_list")]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    def thread(self, leaf_id: int | None) -> list["Message"]:
+        """The path from the root to one message: what is shown, and what is sent."""
+        parents = dict(self.messages.values_list("id", "parent_id"))
+        path = []
+        while leaf_id in parents:
+            path.append(leaf_id)
+            leaf_id = parents[leaf_id]
+        found = self.messages.select_related("completion__model__provider").defer("completion__arrivals").in_bulk(path)
+        return [found[pk] for pk in reversed(path)]
+
+    def show(self, message: "Message") -> None:
+        """Makes the thread that is shown go through `message`, to the newest end below it."""
+        children: dict[int | None, int] = {}
+        for pk, parent in self.messages.order_by("id").values_list("id", "parent_id"):
+            children[parent] = pk
+        leaf = message.pk
+        while leaf in children:
+            leaf = children[leaf]
+        self.leaf_id = leaf
+        self.save(update_fields=["leaf"])
+
+
+class Message(models.Model):
+    """What one side said. A reply's status is its completion's; its text is final once that is settled."""
+
+    class Role(models.TextChoices):
+        SYSTEM = "system"
+        USER = "user"
+        ASSISTANT = "assistant"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="children")
+    role = models.CharField(max_length=10, choices=Role)
+    text = models.TextField(blank=True)
+    reasoning = models.TextField(blank=True)
+    thought_ms = models.PositiveIntegerField(null=True)
+    completion = models.ForeignKey("chat.Completion", null=True, on_delete=models.PROTECT, related_name="messages")
+    choice_index = models.PositiveSmallIntegerField(default=0)
+    finish_reason = models.CharField(max_length=20, blank=True)
+    # Characters at the beginning that were kept from the answer which this one continues: input, not output.
+    prefix_length = models.PositiveIntegerField(default=0)
+    # The form's hidden key: what came with the same key is the same message, however often it comes.
+    key = models.UUIDField(null=True, unique=True)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        indexes = [models.Index(fields=["completion", "choice_index"], name="message_choices")]
+
+    def __str__(self) -> str:
+        return f"message {self.pk}"
+
+    @property
+    def status(self) -> str:
+        return self.completion.status if self.completion else ""

@@ -1,0 +1,213 @@
+"""Settles a completion: one transaction, takes effect once. The only way out; its mirror is asking.
+
+Also for a dead process's completions, by what their segments prove.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from chat.accounting import ledger
+from chat.accounting.ledger import Tokens
+from chat.models import Completion, Message, Presence, Process, Segment
+from chat.tokens import estimate
+from chat.transcript import Transcript, thought_seconds
+from chat.upstream.contract import Usage
+from chat.upstream.profiles import PROFILES, counts_tokens, trusted
+
+RECOUNTS = 3
+CUT_REASONS = {"cut": "ended_early"}  # the wire's word for it would say the status twice
+
+Status = Completion.Status
+Source = Completion.Source
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a completion ended, and when: milliseconds since it went live."""
+
+    status: str
+    reason: str
+    error: str = ""
+    duration_ms: int | None = None
+    closing_ms: int | None = None
+
+
+def proved_end(transcript: Transcript) -> Ending:
+    """What the transcript alone says of its end, once nothing more can come."""
+    incomplete = transcript.incomplete_reason()
+    if incomplete is None:
+        return Ending(Status.COMPLETE, "")
+    if transcript.failure:
+        return Ending(Status.FAILED, transcript.failure.kind, error=transcript.failure.message)
+    if transcript.garbled:
+        return Ending(Status.CUT, "too_long" if transcript.garbled == "too_long" else "garbled")
+    if transcript.body_end and transcript.body_end.reset:
+        return Ending(Status.CUT, "reset")
+    return Ending(Status.CUT, CUT_REASONS.get(incomplete, incomplete))
+
+
+def settle(
+    completion: Completion, transcript: Transcript, ending: Ending, *, ends: tuple[str, ...] = Completion.UNSETTLED
+) -> bool:
+    """Writes the end, unless somebody else has: then it writes nothing and is False."""
+    outcome = {"error": ending.error, **_timing(transcript, ending)}
+    with transaction.atomic():
+        if not completion.end(ending.status, ending.reason, ends=ends, **outcome):
+            return False
+        _write(completion, transcript)
+    return True
+
+
+def settle_queued(completion: Completion, ending: Ending) -> bool:
+    """Ends what no process has claimed; False if one has meanwhile."""
+    return settle(completion, Transcript(completion.n), ending, ends=(Status.QUEUED,))
+
+
+def bury(process: Process, reason: str = "killed") -> list[Completion]:
+    """Settles what a dead process left live; returns it. Each in a transaction of its own."""
+    Process.objects.filter(pk=process.pk).update(dead=True)
+    Presence.objects.filter(process=process).delete()
+    left = Completion.objects.filter(process=process, status=Status.LIVE).select_related("model__provider")
+    return [completion for completion in left if _settle_lost(completion, reason)]
+
+
+def _settle_lost(completion: Completion, reason: str) -> bool:
+    with transaction.atomic():
+        if not completion.end(Status.LOST, reason):
+            return False
+        # Read after the UPDATE: a save of the dead process either came before it or comes to nothing.
+        transcript = completion.transcript_so_far()
+        if transcript.incomplete_reason() is None or transcript.failure:
+            proved = proved_end(transcript)
+            changes = {"status": proved.status, "reason": proved.reason, "error": proved.error}
+            Completion.objects.filter(pk=completion.pk).update(**changes, **_timing(transcript, proved))
+        else:
+            Completion.objects.filter(pk=completion.pk).update(**_timing(transcript, Ending(Status.LOST, reason)))
+        _write(completion, transcript)
+    return True
+
+
+def _write(completion: Completion, transcript: Transcript) -> None:
+    """What every end writes beside the status. A conversation that is gone meanwhile still pays."""
+    completion.refresh_from_db()
+    _write_choices(completion, transcript)
+    source, tokens, usage = _usage(completion, transcript)
+    ledger.charge(completion, source, tokens)
+    countable = counts_tokens(completion.model.provider.profile)
+    changes = {
+        "usage_source": source,
+        "cached_tokens": usage.cached_tokens if usage else None,
+        "reasoning_tokens": usage.reasoning_tokens if usage else None,
+        "own_output_tokens": _own_output(transcript).tokens,
+        "recounts_left": RECOUNTS if countable and source == Source.ESTIMATED else 0,
+        **figures(tokens),
+    }
+    Completion.objects.filter(pk=completion.pk).update(**changes)
+    Segment.objects.filter(completion=completion).delete()
+
+
+def figures(tokens: Tokens) -> dict[str, int]:
+    """Tokens as the columns of a completion."""
+    return {name: getattr(tokens, name) for name in ledger.SUMMED}
+
+
+def _timing(transcript: Transcript, ending: Ending) -> dict:
+    first = next(transcript.timeline(), None)
+    return {
+        "first_delta_ms": int(first.at * 1000) if first else None,
+        "duration_ms": ending.duration_ms,
+        "closing_ms": ending.closing_ms,
+        "arrivals": zlib.compress(bytes(transcript.arrivals)),
+        "request_id": (transcript.opened.request_id if transcript.opened else "")[:200],
+    }
+
+
+def _write_choices(completion: Completion, transcript: Transcript) -> None:
+    messages = {message.choice_index: message for message in completion.messages.all()}
+    for choice in transcript.choices:
+        message = messages.get(choice.index) or _unasked(completion, messages, choice.index)
+        if message is None:
+            continue
+        thought = thought_seconds(transcript.timeline(), choice.index)
+        Message.objects.filter(pk=message.pk).update(
+            text=message.text + choice.text,
+            reasoning=choice.reasoning,
+            thought_ms=None if thought is None else int(thought * 1000),
+            finish_reason=choice.finish_reason,
+        )
+    _remove_silent(completion, transcript, list(messages.values()))
+
+
+def _unasked(completion: Completion, messages: dict[int, Message], index: int) -> Message | None:
+    """A choice that nobody asked for is kept all the same. None: the conversation is gone."""
+    if not messages:
+        return None
+    first = messages[min(messages)]
+    return Message.objects.create(
+        conversation_id=first.conversation_id,
+        parent_id=first.parent_id,
+        role=Message.Role.ASSISTANT,
+        completion=completion,
+        choice_index=index,
+    )
+
+
+def _remove_silent(completion: Completion, transcript: Transcript, messages: list[Message]) -> None:
+    """A choice that never sent anything goes, unless it is the only one."""
+    seen = {choice.index for choice in transcript.choices if choice.text or choice.reasoning or choice.finish_reason}
+    silent = [message for message in messages if message.choice_index not in seen]
+    if len(silent) == len(messages):
+        silent = sorted(silent, key=lambda message: message.choice_index)[1:]
+    if not silent:
+        return
+    kept = next(message for message in messages if message not in silent)
+    leaf = kept.conversation.leaf_id
+    if any(message.pk == leaf for message in silent):
+        kept.conversation.show(kept)
+    Message.objects.filter(pk__in=[message.pk for message in silent]).delete()
+
+
+def _usage(completion: Completion, transcript: Transcript) -> tuple[str, Tokens, Usage | None]:
+    """What it used, whoever says so, and the upstream's own statement if there is one to believe."""
+    if completion.attempts == 0 or (transcript.failure and transcript.failure.kind == "unreachable"):
+        return Source.NOT_SENT, Tokens.exactly(0, 0), None
+    profile = PROFILES.get(completion.model.provider.profile, PROFILES["default"])
+    seen = transcript.usage()
+    usage = seen[0] if seen and trusted(profile, seen[0]) else None
+    refused = transcript.failure is not None and not transcript.has_begun
+    if refused and usage is None:
+        return Source.REPORTED, Tokens.exactly(0, 0), None  # refused before the first byte costs nothing
+    if usage and usage.input_tokens is not None and usage.output_tokens is not None and _is_final(transcript):
+        return Source.REPORTED, Tokens.exactly(usage.input_tokens, usage.output_tokens), usage
+    return Source.ESTIMATED, _estimated(completion, transcript, usage), usage
+
+
+def _is_final(transcript: Transcript) -> bool:
+    """Whether the usage seen is that of the whole answer, not a running total that a cut left behind."""
+    return bool(transcript.terminated or transcript.incomplete_reason() in (None, "no_terminator")) or (
+        bool(transcript.choices) and len(transcript.finished) == len(transcript.choices)
+    )
+
+
+def _estimated(completion: Completion, transcript: Transcript, usage: Usage | None) -> Tokens:
+    """Our own figures; what the upstream said of a part is exact for the prompt, and a lower bound for the answer."""
+    own = _own_output(transcript)
+    said_in, said_out = (usage.input_tokens, usage.output_tokens) if usage else (None, None)
+    floor = said_out or 0
+    prompt = completion.own_input_tokens
+    # The bounds of the prompt are those of its estimate: a quarter each way (tokens.prompt_estimate).
+    low, high = (said_in, said_in) if said_in is not None else (prompt * 3 // 4, prompt + (prompt + 3) // 4)
+    return Tokens(
+        input_tokens=said_in if said_in is not None else prompt,
+        input_low=low,
+        input_high=high,
+        output_tokens=max(own.tokens, floor),
+        output_low=max(own.low, floor),
+        output_high=max(own.high, floor),
+    )
+
+
+def _own_output(transcript: Transcript):
+    return estimate("".join(choice.reasoning + choice.text for choice in transcript.choices))

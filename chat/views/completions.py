@@ -1,0 +1,20 @@
+"""Stopping."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from chat import live
+from chat.access import completion_for
+
+
+@require_POST
+@login_required
+def stop(request: HttpRequest, pk: int) -> HttpResponse:
+    """Answers after the settlement, 2 s at most: 204 when the text is final, 202 while it is still stopping."""
+    completion = completion_for(request.user, pk)
+    settled = live.stop(completion, "person")
+    if not request.headers.get("HX-Request"):
+        return redirect("conversation", completion.conversation_id)
+    return HttpResponse(status=204 if settled else 202)

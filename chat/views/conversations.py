@@ -1,0 +1,46 @@
+"""Renaming and deleting."""
+
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from chat import live
+from chat.access import conversation_for
+from chat.archive import deletion
+from chat.forms import TitleForm
+from chat.views.messages import refusal
+from chat.views.pages import conversation_groups
+
+
+@require_POST
+@login_required
+def rename(request: HttpRequest, pk: UUID) -> HttpResponse:
+    conversation, form = conversation_for(request.user, pk), TitleForm(request.POST)
+    if not form.is_valid():
+        return refusal(request, form.errors["title"][0], 422)
+    conversation.title = form.cleaned_data["title"]
+    conversation.save(update_fields=["title"])
+    live.hint_changed(request.user.pk, conversation.pk)
+    if not request.headers.get("HX-Request"):
+        return redirect("conversation", conversation.pk)
+    context = {"conversation": conversation, "groups": conversation_groups(request, conversation)}
+    return render(request, "chat/_renamed.html", context)
+
+
+@require_POST
+@login_required
+def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
+    conversation = conversation_for(request.user, pk)
+    for completion in conversation.completion_set.unsettled():
+        live.stop(completion, "deleted")
+    deletion.hide(conversation)
+    live.hint_changed(request.user.pk, conversation.pk)
+    if not request.headers.get("HX-Request"):
+        return redirect("new-conversation")
+    if f"/c/{pk}/" in request.headers.get("HX-Current-URL", ""):
+        return HttpResponse(headers={"HX-Redirect": reverse("new-conversation")})
+    return render(request, "chat/_list.html", {"groups": conversation_groups(request)})

@@ -1,0 +1,178 @@
+"""Sending, editing, regenerating, continuing; and one message by itself."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from chat import asking, live
+from chat.access import conversation_for, message_for
+from chat.articles import article, articles
+from chat.asking import Asked
+from chat.forms import AskForm, MessageForm
+from chat.models import Message
+from chat.views.pages import composer_of, conversation_groups
+
+
+@require_POST
+@login_required
+def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
+    """The composer's form; without `pk` it begins a conversation."""
+    conversation = conversation_for(request.user, pk) if pk else None
+    form = MessageForm(request.POST)
+    if not form.is_valid():
+        return refusal(request, form.complaint, 422)
+    fields = form.cleaned_data
+    if conversation and fields["parent"] and not conversation.messages.filter(pk=fields["parent"]).exists():
+        return refusal(request, _("The message that this one answers is gone. Reload the page; your text is kept."), 409)
+    return _asked(
+        request,
+        form,
+        lambda model: asking.send(
+            request.user,
+            text=fields["text"],
+            model=model,
+            key=fields["key"],
+            conversation=conversation,
+            parent=fields["parent"],
+        ),
+    )
+
+
+@require_POST
+@login_required
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    original = message_for(request.user, pk)
+    form = MessageForm(request.POST)
+    if not form.is_valid():
+        return refusal(request, form.complaint, 422)
+    text, key = form.cleaned_data["text"], form.cleaned_data["key"]
+    return _asked(request, form, lambda model: asking.edit(request.user, original, text=text, model=model, key=key))
+
+
+@require_POST
+@login_required
+def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
+    reply, form = message_for(request.user, pk), AskForm(request.POST)
+    if not form.is_valid():
+        return refusal(request, form.complaint, 422)
+    key = form.cleaned_data["key"]
+    return _asked(request, form, lambda model: asking.regenerate(request.user, reply, model=model, key=key))
+
+
+@require_POST
+@login_required
+def go_on(request: HttpRequest, pk: int) -> HttpResponse:
+    reply, form = message_for(request.user, pk), AskForm(request.POST)
+    if not form.is_valid():
+        return refusal(request, form.complaint, 422)
+    key = form.cleaned_data["key"]
+    return _asked(request, form, lambda _model: asking.go_on(request.user, reply, key=key))
+
+
+@require_POST
+@login_required
+def show(request: HttpRequest, pk: int) -> HttpResponse:
+    """Walks to a sibling: the thread that is shown goes through it from now on, to its newest end."""
+    message = message_for(request.user, pk)
+    conversation = message.conversation
+    conversation.show(message)
+    return _thread_changed(request, conversation)
+
+
+@require_GET
+@login_required
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    """One article, as it stands now: the page fetches it when its reply has settled."""
+    message = message_for(request.user, pk)
+    context = {"article": article(message), **composer_of(request, message.conversation)}
+    return render(request, "chat/_settled.html", context)
+
+
+@require_GET
+@login_required
+def source(request: HttpRequest, pk: int) -> HttpResponse:
+    """The message's Markdown, for Copy."""
+    return HttpResponse(message_for(request.user, pk).text, content_type="text/markdown; charset=utf-8")
+
+
+def refusal(request: HttpRequest, sentence: str, status: int) -> HttpResponse:
+    """A sentence beside the composer; what was typed stays where it is."""
+    if not request.headers.get("HX-Request"):
+        return render(request, "chat/refused.html", {"sentence": sentence}, status=status)
+    response = render(request, "chat/_refusal.html", {"sentence": sentence}, status=status)
+    response["HX-Retarget"], response["HX-Reswap"] = "#notice", "innerHTML"
+    return response
+
+
+def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> HttpResponse:
+    """Asks, tells the person's pages, and answers with the articles where the reply will grow."""
+    model = form.cleaned_data["model"] or composer_of(request, None)["model"]
+    if model is None:
+        return refusal(request, _("No model can answer yet. An administrator has to connect a provider first."), 409)
+    try:
+        asked = ask(model)
+    except asking.ReplyUnsettled:
+        return refusal(request, _("A reply is still arriving here. Stop it, or wait for its end; your text is kept."), 409)
+    except asking.CannotContinue:
+        return refusal(request, _("This reply cannot be continued. Regenerate it instead."), 409)
+    except asking.KeyReused as reuse:
+        return _key_reused(request, reuse.message)
+    live.hint_queued(request.user.pk, asked.conversation.pk)
+    if not request.headers.get("HX-Request"):
+        return redirect("conversation", asked.conversation.pk)
+    return _answer(request, asked)
+
+
+def _answer(request: HttpRequest, asked: Asked) -> HttpResponse:
+    conversation = asked.conversation
+    if _replaces(asked):
+        return _thread_changed(request, conversation)
+    made = ([asked.message] if asked.message else []) + asked.choices
+    context = {
+        "articles": articles(made),
+        "groups": conversation_groups(request, conversation),
+        **composer_of(request, conversation),
+    }
+    response = render(request, "chat/_sent.html", context)
+    response["HX-Push-Url"] = f"/c/{conversation.pk}/"
+    return response
+
+
+def _replaces(asked: Asked) -> bool:
+    """An edit, a regeneration, a continuation: the thread that is shown takes another way."""
+    first = asked.message or asked.choices[0]
+    return Message.objects.filter(conversation=first.conversation_id, parent=first.parent_id).count() > 1
+
+
+def _thread_changed(request: HttpRequest, conversation) -> HttpResponse:
+    conversation.refresh_from_db()
+    context = {
+        "articles": articles(conversation.thread(conversation.leaf_id)),
+        "groups": conversation_groups(request, conversation),
+        **composer_of(request, conversation),
+    }
+    response = render(request, "chat/_refreshed.html", context)
+    response["HX-Retarget"], response["HX-Reswap"] = "#thread", "innerMorph"
+    return response
+
+
+def _key_reused(request: HttpRequest, earlier: Message) -> HttpResponse:
+    """The page shows the earlier message, keeps the text, and gets a fresh key."""
+    sentence = _("This form had already sent another message, which is shown above. Your text is kept: send it again.")
+    if not request.headers.get("HX-Request"):
+        return refusal(request, sentence, 409)
+    conversation = earlier.conversation
+    context = {
+        "sentence": sentence,
+        "articles": articles(conversation.thread(conversation.leaf_id)),
+        **composer_of(request, conversation),
+    }
+    response = render(request, "chat/_refreshed.html", context, status=409)
+    response["HX-Retarget"], response["HX-Reswap"] = "#thread", "innerMorph"
+    response["HX-Push-Url"] = f"/c/{conversation.pk}/"
+    return response

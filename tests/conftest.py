@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from tests.scripted import ScriptedUpstream
+from tests.site import Site, Visitor, copy_of, prepared_database, wait_for
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepared_database(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture
+def upstream():
+    """A scripted upstream; the site lists its models under the provider OpenAI-compatible."""
+    with ScriptedUpstream() as server:
+        yield server
+
+
+@pytest.fixture
+def make_site(prepared: Path, tmp_path: Path, upstream: ScriptedUpstream):
+    """Starts a site that knows `models` of the scripted upstream."""
+    sites = []
+
+    def make(*models: str, **environment: str) -> Site:
+        environment = {
+            "OPENAI_BASE_URL": upstream.base_url,
+            "OPENAI_API_KEY": "sk-canary-0123456789",
+            "CHAT_STATIC": str(prepared / "static"),
+            **environment,
+        }
+        site = Site(copy_of(prepared, tmp_path / f"site-{len(sites)}"), environment)
+        sites.append(site)
+        site.start()
+        for model in models:
+            wait_for(lambda model=model: site.rows("SELECT 1 FROM chat_languagemodel WHERE name = ?", model))
+        return site
+
+    yield make
+    for site in sites:
+        site.stop()
+
+
+@pytest.fixture
+def site(make_site) -> Site:
+    """A site with the demo model only what the scripted upstream lists at its start."""
+    return make_site()
+
+
+@pytest.fixture
+def alice(site: Site) -> Visitor:
+    return site.visitor("alice")

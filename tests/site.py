@@ -1,0 +1,234 @@
+"""The site as a process of its own, and people who use it over HTTP and WebSocket."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+ROOT = Path(__file__).resolve().parent.parent
+PASSWORD = "correct-horse-battery"
+
+
+def wait_for(look: Callable, seconds: float = 10.0, every: float = 0.02):
+    """What `look` returns, as soon as it is true; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {getattr(look, '__doc__', None) or look}"
+        time.sleep(every)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Site:
+    """A serving process on a SQLite database of its own. Survives restarts; `rows` looks into the database."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.environment = environment
+        self.process: subprocess.Popen | None = None
+        self.log = folder / "log"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "chat.sqlite3"
+
+    def start(self, **extra: str) -> "Site":
+        environment = {**os.environ, **self.environment, **extra, "PORT": str(self.port), "CHAT_DATA": str(self.folder)}
+        environment.pop("DJANGO_SETTINGS_MODULE", None)
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve"], cwd=ROOT, env=environment, stdout=open(self.log, "a"), stderr=subprocess.STDOUT
+        )
+        wait_for(self.answers, 20)
+        return self
+
+    def answers(self) -> bool:
+        """the site answers"""
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return httpx.get(f"{self.url}/health", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def terminate(self, seconds: float = 12.0) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.kill()
+
+    def rows(self, query: str, *parameters) -> list[sqlite3.Row]:
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
+        connection.row_factory = sqlite3.Row
+        try:
+            return connection.execute(query, parameters).fetchall()
+        finally:
+            connection.close()
+
+    def change(self, query: str, *parameters) -> None:
+        connection = sqlite3.connect(self.database, timeout=10)
+        try:
+            connection.execute(query, parameters)
+            connection.commit()
+        finally:
+            connection.close()
+
+    def completion(self, pk: int | None = None) -> sqlite3.Row:
+        """That completion's row, or the newest one's."""
+        where = "WHERE id = ?" if pk else "ORDER BY id DESC LIMIT 1"
+        return self.rows(f"SELECT * FROM chat_completion {where}", *([pk] if pk else []))[0]
+
+    def settled(self, pk: int | None = None, seconds: float = 10.0) -> sqlite3.Row:
+        """The same, once it is settled."""
+        wait_for(lambda: self.completion(pk)["status"] not in ("queued", "live"), seconds)
+        return self.completion(pk)
+
+    def message(self, pk: int) -> sqlite3.Row:
+        return self.rows("SELECT * FROM chat_message WHERE id = ?", pk)[0]
+
+    def charges(self) -> list[sqlite3.Row]:
+        return self.rows("SELECT * FROM chat_usageentry WHERE kind = 'charge'")
+
+    def visitor(self, name: str | None = None) -> "Visitor":
+        return Visitor(self, name or f"person-{uuid.uuid4().hex[:8]}")
+
+
+class Sent:
+    """What a send has made: ids, as the page got them."""
+
+    def __init__(self, response: httpx.Response, site: Site) -> None:
+        self.response = response
+        self.conversation = response.headers.get("HX-Push-Url", "").strip("/").removeprefix("c/")
+        self.messages = [int(pk) for pk in re.findall(r'<article[^>]* id="message-(\d+)"', response.text)]
+        self.reply = self.messages[-1] if self.messages else None
+        self.completion = site.message(self.reply)["completion_id"] if self.reply else None
+
+
+class Visitor:
+    """A person with an account, signed in."""
+
+    def __init__(self, site: Site, name: str) -> None:
+        self.site, self.name = site, name
+        self.http = httpx.Client(base_url=site.url, timeout=15)
+        self.http.get("/sign-up/")
+        response = self.post("/sign-up/", username=name, password1=PASSWORD, password2=PASSWORD, htmx=False)
+        assert response.status_code == 302, response.text
+
+    def post(self, path: str, *, htmx: bool = True, **fields) -> httpx.Response:
+        headers = {"X-CSRFToken": self.http.cookies["csrftoken"], "Origin": self.site.url}
+        if htmx:
+            headers["HX-Request"] = "true"
+        return self.http.post(path, data={k: v for k, v in fields.items() if v is not None}, headers=headers)
+
+    def send(
+        self, text: str = "Hello", *, model: str = "", conversation: str = "", parent: int | None = None, key: str = ""
+    ) -> Sent:
+        path = f"/c/{conversation}/send/" if conversation else "/c/"
+        fields = {"text": text, "parent": parent, "key": key or str(uuid.uuid4()), "model": self.model_id(model)}
+        return Sent(self.post(path, **fields), self.site)
+
+    def model_id(self, name: str) -> int | None:
+        found = self.site.rows("SELECT id FROM chat_languagemodel WHERE name = ?", name) if name else []
+        assert found or not name, f"no model {name}"
+        return found[0]["id"] if found else None
+
+    @property
+    def cookies(self) -> str:
+        return "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
+
+    def socket(self, **headers: str) -> "PageSocket":
+        return PageSocket(self, {"Origin": self.site.url, "Cookie": self.cookies, **headers})
+
+
+class PageSocket:
+    """The page socket, as the browser's module speaks it."""
+
+    def __init__(self, visitor: Visitor, headers: dict[str, str]) -> None:
+        url = visitor.site.url.replace("http", "ws") + "/socket/"
+        origin = headers.pop("Origin", None)
+        self.socket = connect(
+            url, origin=origin, additional_headers=headers, compression=None, user_agent_header=None, close_timeout=1
+        )
+
+    def __enter__(self) -> "PageSocket":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.socket.close()
+
+    def say(self, **message) -> None:
+        self.socket.send(json.dumps(message))
+
+    def watch(self, completion: int) -> None:
+        self.say(type="watch", completion=completion)
+
+    def next(self, kind: str = "", seconds: float = 10.0) -> dict:
+        """The next message, or the next of a kind. Acknowledges as the page would."""
+        deadline = time.monotonic() + seconds
+        while True:
+            message = json.loads(self.socket.recv(timeout=max(deadline - time.monotonic(), 0.01)))
+            if "ack" in message:
+                self.say(type="ack", number=message["ack"])
+            if not kind or message["type"] == kind:
+                return message
+
+    def closed(self, seconds: float = 10.0) -> int:
+        """The code with which the server closed it."""
+        try:
+            deadline = time.monotonic() + seconds
+            while True:
+                self.socket.recv(timeout=max(deadline - time.monotonic(), 0.01))
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else 1006
+
+    def drop(self) -> None:
+        """The line goes dead: no close frame, TCP reset."""
+        raw = self.socket.socket
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        raw.close()
+
+
+def prepared_database(folder: Path) -> Path:
+    """A migrated database, made once and copied: migrating takes seconds."""
+    environment = {**os.environ, "CHAT_DATA": str(folder)}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    for command in (["migrate"], ["collectstatic", "--noinput"]):
+        subprocess.run(
+            [sys.executable, "manage.py", *command, "--verbosity", "0"], cwd=ROOT, env=environment, check=True
+        )
+    return folder
+
+
+def copy_of(prepared: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    shutil.copy(prepared / "chat.sqlite3", folder / "chat.sqlite3")
+    shutil.copy(prepared / "secret-key", folder / "secret-key")
+    return folder
