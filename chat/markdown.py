@@ -1,0 +1,568 @@
+"""Markdown text → safe HTML, for what is live, saved, shared, exported and printed alike. Knows no Django.
+
+    blocks(text)    one HTML string for each top-level block
+    render(text)    the same, wrapped and joined as a page holds them: <div class="block">…</div>…
+
+A text passes four stations: `Source` (lines, before the parser), `parse` (comrak: blocks with their first line),
+`_CLEANER` (nh3: the one choke point for what a model may say), and `dress` (links, code, mathematics, tables: all that
+is ours is put in after the cleaner, by code that escapes). `document` runs the same stations on a text that grows.
+
+Nothing from a model becomes an id, a name, a class, a style or a data attribute; raw HTML is shown as text; an image
+is a link until somebody opens it. Every station is bounded: what would cost too much is shown as plain text.
+"""
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import comrak
+import nh3
+from math_core import LatexError, LatexToMathML
+from pygments import lex
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Token, _TokenType
+from pygments.util import ClassNotFound
+
+# Bounds. Measured on hostile input: see the table in tests/test_markdown.py.
+MAX_TEXT = 500_000  # characters; a longer text is shown as plain paragraphs
+MAX_DEPTH = 60  # nested elements in one block: nh3 is quadratic in depth (100,000 take 19 s)
+MAX_QUOTES = 200  # leading ">" of a line: comrak is quadratic in them (100,000 take 7 s)
+MAX_COSTLY = 1_000  # occurrences of what comrak does in quadratic time: footnotes, e-mail addresses, cells of a row
+MAX_MATH_SCAN = 2_000_000  # characters that comrak looks through for \) and \] that are missing
+MAX_TEX = 8_000  # math-core 0.9 overflows the C stack, and kills the process, on 20,000 nested groups
+MAX_TEX_OPENERS = 400
+MAX_CODE = 60_000  # characters to highlight
+MAX_CODE_LINE = 2_000  # regular expressions of lexers are at worst quadratic within a line
+LONG_QUERY = 100  # characters after "?" that make a link worth a warning: data may leave in it
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The words of the interface that stand inside rendered text, in the reader's language."""
+
+    code: str = "Code"
+    wrap: str = "Wrap"
+    copy: str = "Copy"
+    copy_code: str = "Copy code"
+    table: str = "Table"
+    image_from: str = "image from {host}"
+    long_query: str = "sends {count} characters"
+    done: str = "Done"
+    to_do: str = "To do"
+    footnotes: str = "Footnotes"
+    footnote: str = "Footnote {number}"
+    note: str = "Note"
+    tip: str = "Tip"
+    important: str = "Important"
+    warning: str = "Warning"
+    caution: str = "Caution"
+
+
+ENGLISH = Labels()
+
+
+def blocks(text: str, labels: Labels = ENGLISH) -> list[str]:
+    return [dress(block.html, labels) for block in parse(source_of(text))]
+
+
+def render(text: str, labels: Labels = ENGLISH) -> str:
+    return "".join(f'<div class="block">{block}</div>' for block in blocks(text, labels))
+
+
+# --- Source: what the parser may see ---------------------------------------------------------------------------------
+
+_CONTAINER = r"(?:[ \t]|>|[-+*][ \t]|\d{1,9}[.)][ \t])*"
+_FENCE = re.compile(rf"({_CONTAINER})(`{{3,}}|~{{3,}})(.*)", re.S)
+_MATHS_OPEN = re.compile(r"((?:[ \t]|>)*)(\$\$|\\\[)[ \t]*(.*)", re.S)
+_MATHS_CLOSE = {"$$": re.compile(r"(.*?)\$\$[ \t]*(.*)", re.S), "\\[": re.compile(r"(.*?)\\\][ \t]*(.*)", re.S)}
+_QUOTES = re.compile(rf"(?:[ \t]*>){{{MAX_QUOTES + 1},}}")
+_UNREADABLE = re.compile("[\0\ud800-\udfff\ufeff]")
+
+
+def clean_characters(text: str) -> str:
+    """Without what no UTF-8 parser takes (half a surrogate pair), changes (NUL), or drops at the start only (a BOM)."""
+    return text if text.isascii() and "\0" not in text else _UNREADABLE.sub("\ufffd", text)
+
+
+def source_of(text: str) -> str:
+    source = Source()
+    lines = clean_characters(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(map(source.line, lines))
+
+
+class Source:
+    """Lines as the parser is to see them. Its state goes from line to line: a streamed text gets what a whole one gets.
+
+    Display mathematics that owns its lines becomes a ````math fence: every CommonMark parser takes "= b", "+ c" or
+    "# d" in it for Markdown (`$$\\na\\n=\\nb\\n$$` becomes a heading).
+    """
+
+    def __init__(self) -> None:
+        self.fence = ""  # the marker of the open fence
+        self._maths: tuple[str, re.Pattern[str]] | None = None  # the prefix of its lines, and what closes it
+
+    @property
+    def verbatim(self) -> bool:
+        """Whether the next line is code or mathematics."""
+        return bool(self.fence or self._maths)
+
+    def line(self, line: str) -> str:
+        if line.count(">", 0, 4 * MAX_QUOTES) > MAX_QUOTES:
+            line = _QUOTES.sub(">" * MAX_QUOTES, line, count=1)
+        if self._maths:
+            return self._in_maths(line, *self._maths)
+        if fence := _FENCE.fullmatch(line):
+            self._at_fence(fence[2], fence[3])
+        elif not self.fence and (opening := _MATHS_OPEN.fullmatch(line)):
+            return self._open_maths(line, *opening.groups())
+        return line
+
+    def _at_fence(self, marker: str, rest: str) -> None:
+        if not self.fence:
+            self.fence = "" if marker[0] == "`" and "`" in rest else marker
+        elif marker[0] == self.fence[0] and len(marker) >= len(self.fence) and not rest.strip():
+            self.fence = ""
+
+    def _open_maths(self, line: str, prefix: str, marker: str, rest: str) -> str:
+        closing = _MATHS_CLOSE[marker]
+        if closing.fullmatch(rest):
+            return line
+        self._maths = prefix, closing
+        return prefix + "````math" + (f"\n{prefix}{rest}" if rest else "")
+
+    def _in_maths(self, line: str, prefix: str, closing: re.Pattern[str]) -> str:
+        if end := closing.fullmatch(line):
+            self._maths = None
+            before = f"{end[1]}\n" if end[1].strip() else ""
+            after = f"\n{prefix}{end[2]}" if end[2].strip() else ""
+            return f"{before}{prefix}````{after}"
+        if not line.strip():  # what is never closed must not eat the rest
+            self._maths = None
+            return f"{prefix}````\n{line}"
+        return line
+
+
+# --- parse: blocks of comrak's HTML, with their first line -----------------------------------------------------------
+
+
+def _extensions(*names: str) -> comrak.ExtensionOptions:
+    options = comrak.ExtensionOptions()
+    for name in names:
+        setattr(options, name, True)
+    return options
+
+
+_ALWAYS = "strikethrough", "tasklist", "math_dollars", "cjk_friendly_emphasis", "alerts"
+_COSTLY = "table", "autolink", "footnotes", "math_latex"
+_ALL = _extensions(*_ALWAYS, *_COSTLY)
+_PARSING, _RENDERING = comrak.ParseOptions(), comrak.RenderOptions()
+_RENDERING.escape = _RENDERING.sourcepos = _RENDERING.compact_html = True
+
+_TOP = re.compile(r"<(/?)(?:p|h[1-6r]|[uo]l|pre|table|blockquote|div|section)\b([^>]*)>")
+_POSITION = re.compile(r' data-sourcepos="(\d+):[^"]*"')
+_NESTING = re.compile(r"<(/?)(?:em|strong|del|[uo]l|li|blockquote|div)\b")
+_ANY_TAG = re.compile(r"<[^>]*>")
+
+
+class Block(NamedTuple):
+    """A top-level element: its first line in the source (-1 where that is unknown), and its HTML, to be dressed."""
+
+    line: int
+    html: str
+
+
+def parse(source: str) -> list[Block]:
+    if len(source) > MAX_TEXT:
+        return [Block(-1, _plain(html.escape(part))) for part in source.split("\n\n") if part.strip()]
+    return _split(comrak.render_markdown(source, _affordable(source), _PARSING, _RENDERING))
+
+
+def _affordable(source: str) -> comrak.ExtensionOptions:
+    """All extensions, but for those for which this text is a bomb."""
+    off = set()
+    if source.count("|") > MAX_COSTLY and max(line.count("|") for line in source.split("\n")) > MAX_COSTLY:
+        off.add("table")
+    if source.count("@") > MAX_COSTLY:
+        off.add("autolink")
+    if source.count("[^") > MAX_COSTLY:
+        off.add("footnotes")
+    if source.count("\\(") + source.count("\\[") > MAX_COSTLY and _math_scan(source) > MAX_MATH_SCAN:
+        off.add("math_latex")
+    return _extensions(*_ALWAYS, *(name for name in _COSTLY if name not in off)) if off else _ALL
+
+
+def _math_scan(source: str) -> int:
+    """How far comrak looks for the ends of \\( and \\[, over all; it looks to the end for one that is missing."""
+    total, end = 0, {"(": len(source), "[": len(source)}
+    for found in reversed(list(re.finditer(r"\\([()\[\]])", source))):
+        if found[1] in end:
+            total += end[found[1]] - found.start()
+        else:
+            end["(" if found[1] == ")" else "["] = found.start()
+    return total
+
+
+def _split(rendered: str) -> list[Block]:
+    """Cut at depth 0. What stands between elements there is a raw HTML block, escaped."""
+    found, depth, start, end, line = [], 0, 0, 0, -1
+    for tag in _TOP.finditer(rendered):
+        closing, attributes = tag.groups()
+        if depth == 0:
+            if raw := rendered[end : tag.start()].strip("\n"):
+                found.append(Block(-1, _plain(raw)))
+            start, line = tag.start(), _first_line(attributes)
+        depth += -1 if closing else 0 if tag[0].startswith("<hr") else 1
+        if depth == 0:
+            end = tag.end()
+            found.append(Block(line, _bounded(_POSITION.sub("", rendered[start:end]))))
+    if raw := rendered[end:].strip("\n"):
+        found.append(Block(-1, _plain(raw)))
+    return found
+
+
+def _first_line(attributes: str) -> int:
+    position = _POSITION.match(attributes) or _POSITION.search(attributes)
+    if not position or 'class="footnotes"' in attributes:  # footnotes stand last, wherever they were defined
+        return -1
+    return int(position[1]) - 1
+
+
+def _plain(escaped: str) -> str:
+    return f'<p class="raw">{escaped}</p>'
+
+
+def _bounded(block: str) -> str:
+    if block.count("<") <= 2 * MAX_DEPTH:
+        return block
+    depth = 0
+    for tag in _NESTING.finditer(block):
+        depth += -1 if tag[1] else 1
+        if depth > MAX_DEPTH:
+            return _plain(_ANY_TAG.sub("", block))
+    return block
+
+
+# --- dress: clean, then put in what is ours --------------------------------------------------------------------------
+
+_CLEANER = nh3.Cleaner(
+    tags=set(
+        "p h1 h2 h3 h4 h5 h6 ul ol li pre code em strong del a img table thead tbody tr th td blockquote hr br input "
+        "sup span div section".split()
+    ),
+    attributes={
+        "a": {"href", "title", "class"},
+        "img": {"src", "alt"},
+        "code": {"class"},
+        "span": {"data-math-style"},
+        "ol": {"start"},
+        "input": {"checked"},
+        "th": {"align"},
+        "td": {"align"},
+        "div": {"class"},
+        "p": {"class"},
+        "sup": {"class"},
+        "section": {"class"},
+    },
+    url_schemes={"http", "https", "mailto"},
+    url_relative="deny",
+    link_rel=None,
+    strip_comments=True,
+)
+
+_DRESSED = re.compile(
+    r'<pre><code(?: class="language-(?P<language>[^"]*)")?>(?P<code>.*?)</code></pre>'
+    r'|<span data-math-style="(?P<style>inline|display)">(?P<tex>.*?)</span>'
+    r'|<sup class="footnote-ref"><a[^>]*>(?P<reference>[^<]*)</a></sup>'
+    r'|(?P<back> <a class="footnote-backref">.*?</a>)'
+    r'|<a(?P<link>(?: [a-z]+="[^"]*")*)>(?P<text>.*?)</a>'
+    r'|<img(?P<image>(?: [a-z]+="[^"]*")*)>'
+    r"|<(?P<heading>/?h[1-6])>"
+    r"|<(?P<table>/?table)>"
+    r'|<(?P<cell>t[hd])(?: align="(?P<align>\w+)")?>'
+    r"|<input(?P<task>[^>]*)>"
+    r'|<div class="markdown-alert markdown-alert-(?P<alert>\w+)"><p class="markdown-alert-title">(?P<title>.*?)</p>'
+    r'|<section class="(?P<section>footnotes)">',
+    re.S,
+)
+_ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
+_HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}  # the message's own heading is h2
+_ALIGN = {"right": ' class="num"', "center": ' class="mid"'}
+
+
+@dataclass
+class _Dresser:
+    """Turns each match of _DRESSED into ours. `growing` says that the last code of the text is still being written."""
+
+    labels: Labels
+    growing: bool
+    inside_link: bool = field(default=False, init=False)
+
+    def __call__(self, found: re.Match[str]) -> str:
+        part = found.lastgroup
+        act: Callable[[re.Match[str]], str] = getattr(self, _ACTS[part])
+        return act(found)
+
+    def code(self, found: re.Match[str]) -> str:
+        language, code = html.unescape(found["language"] or ""), html.unescape(found["code"]).removesuffix("\n")
+        growing = self.growing and not _ANY_TAG.sub("", found.string[found.end() :])
+        if language == "math":
+            return _tex(code) if growing else mathml(code, display=True)
+        return _figure(language, html.escape(code, False) if growing else highlight(language, code), self.labels)
+
+    def maths(self, found: re.Match[str]) -> str:
+        return mathml(html.unescape(found["tex"]), display=found["style"] == "display")
+
+    def reference(self, found: re.Match[str]) -> str:
+        label = html.escape(self.labels.footnote.format(number=html.unescape(found["reference"])))
+        return (
+            f'<sup class="reference"><button type="button" data-act="footnote" aria-label="{label}">'
+            f"{found['reference']}</button></sup>"
+        )
+
+    def back(self, found: re.Match[str]) -> str:
+        return ""
+
+    def link(self, found: re.Match[str]) -> str:
+        attributes = dict(_ATTRIBUTE.findall(found["link"]))
+        self.inside_link = True
+        text = _DRESSED.sub(self, found["text"])
+        self.inside_link = False
+        return _link(attributes.get("href", ""), attributes.get("title", ""), text, self.labels)
+
+    def image(self, found: re.Match[str]) -> str:
+        attributes = dict(_ATTRIBUTE.findall(found["image"]))
+        return _image(attributes.get("src", ""), attributes.get("alt", ""), self.inside_link, self.labels)
+
+    def heading(self, found: re.Match[str]) -> str:
+        slash, level = found["heading"][:-2], found["heading"][-2:]
+        return f"<{slash}{_HEADINGS[level]}>"
+
+    def table(self, found: re.Match[str]) -> str:
+        if found["table"] == "/table":
+            return "</table></div>"
+        return f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(self.labels.table)}"><table>'
+
+    def cell(self, found: re.Match[str]) -> str:
+        scope = ' scope="col"' if found["cell"] == "th" else ""
+        return f"<{found['cell']}{scope}{_ALIGN.get(found['align'], '')}>"
+
+    def task(self, found: re.Match[str]) -> str:
+        checked = "checked" in found["task"]
+        label = html.escape(self.labels.done if checked else self.labels.to_do)
+        return f'<input type="checkbox" disabled{" checked" if checked else ""} aria-label="{label}">'
+
+    def alert(self, found: re.Match[str]) -> str:
+        kind, title = found["alert"], _DRESSED.sub(self, found["title"])
+        if title.lower() == kind:
+            title = html.escape(getattr(self.labels, kind))
+        return f'<div class="alert {kind}" role="note"><p class="title">{title}</p>'
+
+    def footnotes(self, found: re.Match[str]) -> str:
+        return f'<section class="footnotes" aria-label="{html.escape(self.labels.footnotes)}">'
+
+
+_ACTS = {
+    "code": "code", "tex": "maths", "reference": "reference", "back": "back", "text": "link", "image": "image",
+    "heading": "heading", "table": "table", "cell": "cell", "align": "cell", "task": "task", "title": "alert",
+    "section": "footnotes",
+}  # fmt: skip
+
+
+def dress(block: str, labels: Labels = ENGLISH, *, growing: bool = False) -> str:
+    """The safe HTML of one block of `parse`. Code at the end of what is growing is not highlighted yet."""
+    return _DRESSED.sub(_Dresser(labels, growing), _CLEANER.clean(block))
+
+
+# --- links and images ------------------------------------------------------------------------------------------------
+
+_SCHEME = re.compile(r"^(?:https?://|mailto:)")
+_OUT = 'rel="noopener noreferrer nofollow" target="_blank"'
+
+
+def _link(href: str, title: str, text: str, labels: Labels) -> str:
+    """`href` and `title` are as the cleaner wrote them: escaped. Without an address to follow only the text stays."""
+    host = host_of(html.unescape(href))
+    if not host:
+        return text
+    shown = html.unescape(_ANY_TAG.sub("", text)).strip()
+    title = f' title="{title}"' if title else ""
+    link = f'<a href="{href}" {_OUT}{title}>{text if shown else html.escape(host)}</a>'
+    return link + _host_mark(href, host, shown, labels)
+
+
+def _host_mark(href: str, host: str, shown: str, labels: Labels) -> str:
+    """Where a link leads, unless its text already says so; and whether much may leave with it."""
+    address = html.unescape(href)
+    says_so = not shown or shown == host or _bare(shown) == _bare(address)
+    words = [] if says_so else [host]
+    query = address.partition("?")[2]
+    if len(query) > LONG_QUERY:
+        words.append(labels.long_query.format(count=len(query)))
+    if not words:
+        return ""
+    return f' <span class="host{" long" if len(query) > LONG_QUERY else ""}">{html.escape(" · ".join(words))}</span>'
+
+
+def _bare(address: str) -> str:
+    return unquote(_SCHEME.sub("", address)).rstrip("/")
+
+
+def host_of(url: str) -> str:
+    """The host as a browser understands it, in ASCII ("xn--…"), or the e-mail address; empty if it cannot be told."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "mailto":
+            return unquote(parts.path)
+        host = unquote(parts.hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or re.search(r"[\s\\/@<>?#]", host):
+        return ""
+    return host if host.isascii() else _punycode(host)
+
+
+def _punycode(host: str) -> str:
+    """A Cyrillic "а" must not pass for a Latin one."""
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return ""
+
+
+def _image(src: str, alt: str, inside_link: bool, labels: Labels) -> str:
+    """Nothing is fetched until the reader opens it: an address that a model made up may carry data away (EchoLeak)."""
+    host = host_of(html.unescape(src))
+    if not host or src.startswith("mailto:"):
+        return alt
+    where = html.escape(labels.image_from.format(host=host))
+    inner = (f"{alt} " if alt else "") + f'<span class="host">{where}</span>'
+    if inside_link:
+        return f'<span class="image">{inner}</span>'
+    return f'<a class="image" href="{src}" {_OUT}>{inner}</a>'
+
+
+# --- code ------------------------------------------------------------------------------------------------------------
+
+_CLASSES = [
+    (Token.Comment, "c"),
+    (Token.Keyword, "k"),
+    (Token.Operator.Word, "k"),
+    (Token.Literal.String, "s"),
+    (Token.Literal.Number, "n"),
+    (Token.Name.Function, "f"),
+    (Token.Name.Class, "t"),
+    (Token.Name.Exception, "t"),
+    (Token.Name.Decorator, "d"),
+    (Token.Name.Builtin, "b"),
+    (Token.Name.Tag, "k"),
+    (Token.Name.Attribute, "f"),
+    (Token.Generic.Deleted, "gd"),
+    (Token.Generic.Inserted, "gi"),
+]
+_ICON = '<svg class="i s" aria-hidden="true"><use href="#i-{}"/></svg>'
+
+
+def _figure(language: str, inner: str, labels: Labels) -> str:
+    name = language.split()[0] if language.split() else ""
+    label = html.escape(f"{labels.code}, {name}" if name else labels.code)
+    wrap, copy, copy_code = html.escape(labels.wrap), html.escape(labels.copy), html.escape(labels.copy_code)
+    return (
+        f'<figure class="code"><figcaption>{html.escape(name)}'
+        f'<button class="btn small ghost" type="button" data-act="wrap">{_ICON.format("wrap")}{wrap}</button>'
+        f'<button class="btn small ghost" type="button" data-act="copy-code" aria-label="{copy_code}">'
+        f"{_ICON.format('copy')}{copy}</button></figcaption>"
+        f'<pre tabindex="0" role="group" aria-label="{label}"><code>{inner}</code></pre></figure>'
+    )
+
+
+@cache  # there are some hundred kinds of token
+def _class_of(kind: _TokenType) -> str:
+    return next((name for parent, name in _CLASSES if kind in parent), "")
+
+
+def highlight(language: str, code: str) -> str:
+    """HTML of code with about ten classes: a third of the size of Pygments' own formatter."""
+    lexer = _lexer(language.split()[0].lower()) if language.split() else None
+    if lexer is None or len(code) > MAX_CODE or max(map(len, code.split("\n"))) > MAX_CODE_LINE:
+        return html.escape(code, False)
+    return _highlighted(language, code) if len(code) < 8_000 else _marked_up(lexer, code)
+
+
+@lru_cache(maxsize=256)  # at most 8 kB of code each: the tail of a live reply shows the same code many times
+def _highlighted(language: str, code: str) -> str:
+    return _marked_up(_lexer(language.split()[0].lower()), code)
+
+
+def _marked_up(lexer: Lexer, code: str) -> str:
+    out, run, current = [], [], ""
+    for kind, value in lex(code, lexer):
+        name = _class_of(kind)
+        if name != current and not (value.isspace() and current):  # a space does not end a comment
+            out.append(_marked(current, run))
+            run, current = [], name
+        run.append(value)
+    out.append(_marked(current, run))
+    return "".join(out)
+
+
+def _marked(name: str, values: list[str]) -> str:
+    text = html.escape("".join(values), False)
+    return f"<i class={name}>{text}</i>" if name and text else text
+
+
+@lru_cache(maxsize=128)
+def _lexer(name: str) -> Lexer | None:
+    try:
+        return get_lexer_by_name(name, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None
+
+
+# --- mathematics -----------------------------------------------------------------------------------------------------
+
+_TEX = LatexToMathML(fancy_error=False, ignore_unknown_commands=True, max_expansions=100)
+_TEX_OPENERS = re.compile(r"\\left|[{]")
+_NUMBERING = re.compile(r"\\(?:tag\*?|label)\{[^{}]*\}|\\notag\b|\\nonumber\b")
+_STYLE = re.compile(r' style="([^"]*)"')
+_COLOUR = re.compile(r"color:(#[0-9A-Fa-f]{3,8})")
+# math-core writes style="…", which a strict style-src drops: known declarations become classes of prose.css
+_DECLARATIONS = {
+    "text-align:right": "mr",
+    "text-align:left": "ml",
+    "padding-right:0": "p0",
+    "padding-left:0": "q0",
+    "padding-left:1em": "q1",
+    "border-right:0.05em solid currentcolor": "br",
+    "border-top:0.05em solid currentcolor": "bt",
+    "width:100%": "wf",
+    "width:50%": "wh",
+    "padding-top:0.1667em": "t1",
+}
+
+
+@lru_cache(maxsize=1024)
+def mathml(tex: str, *, display: bool) -> str:
+    """MathML, or the TeX itself where that cannot be had."""
+    if len(tex) > MAX_TEX or len(_TEX_OPENERS.findall(tex)) > MAX_TEX_OPENERS:
+        return _tex(tex)
+    prepared = _NUMBERING.sub("", tex).replace("{split}", "{aligned}")
+    try:
+        return _STYLE.sub(_styled, _TEX.convert_with_local_state(prepared, displaystyle=display))
+    except LatexError:
+        return _tex(tex)
+
+
+def _tex(tex: str) -> str:
+    return f'<code class="tex">{html.escape(tex, False)}</code>'
+
+
+def _styled(found: re.Match[str]) -> str:
+    declarations = [re.sub(r"\s*:\s*", ":", part.strip()) for part in found[1].split(";")]
+    classes = " ".join(_DECLARATIONS[part] for part in declarations if part in _DECLARATIONS)
+    colours = [colour[1] for part in declarations if (colour := _COLOUR.fullmatch(part))]
+    return (f' class="{classes}"' if classes else "") + (f' mathcolor="{colours[0]}"' if colours else "")
