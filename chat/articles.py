@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from chat import markdown
 from chat.asking import can_continue
+from chat.markdown import Labels
 from chat.models import Completion, Message
 from chat.transcript import Transcript
 
@@ -38,6 +40,28 @@ class Article:
         return self.siblings[self.place] if self.place < len(self.siblings) else None
 
 
+def labels() -> Labels:
+    """The words inside rendered text, in the language that is active."""
+    return Labels(
+        code=_("Code"),
+        wrap=_("Wrap"),
+        copy=_("Copy"),
+        copy_code=_("Copy code"),
+        table=_("Table"),
+        image_from=_("image from {host}"),
+        long_query=_("sends {count} characters"),
+        done=_("Done"),
+        to_do=_("To do"),
+        footnotes=_("Footnotes"),
+        footnote=_("Footnote {number}"),
+        note=_("Note"),
+        tip=_("Tip"),
+        important=_("Important"),
+        warning=_("Warning"),
+        caution=_("Caution"),
+    )
+
+
 def articles(thread: list[Message]) -> list[Article]:
     """A thread as the page shows it; a reply that is still arriving with what is saved of it."""
     siblings = _siblings(thread)
@@ -55,8 +79,8 @@ def _article(message: Message, siblings: list[int], partial: Transcript | None) 
     reasoning = message.reasoning + (choice.reasoning if choice else "")
     return Article(
         message=message,
-        html=mark_safe(markdown.render(text)),
-        reasoning_html=mark_safe(markdown.render(reasoning)),
+        html=mark_safe(markdown.render(text, labels())),  # noqa: S308 - its one purpose is to make safe HTML
+        reasoning_html=mark_safe(markdown.render(reasoning, labels())),  # noqa: S308
         siblings=siblings,
         can_continue=can_continue(message),
     )

@@ -68,7 +68,7 @@ def nearby() -> list[Nearby]:
         if not profile.local_port or profile.local_port == settings.PORT or url in known:
             continue
         if (models := client.listening(Endpoint(url, name))) is not None:
-            found.append(Nearby(name, profile.label, url, [model.name for model in models]))
+            found.append(Nearby(name, profile.label, url, [model.id for model in models]))
     return found
 
 
@@ -99,9 +99,9 @@ def list_models(provider: Provider) -> None:
 def _add_models(provider: Provider, listed: list) -> None:
     known = set(provider.models.values_list("name", flat=True))
     LanguageModel.objects.bulk_create(
-        LanguageModel(provider=provider, name=model.name, context_length=model.context_length)
+        LanguageModel(provider=provider, name=model.id, context_length=model.context_length)
         for model in listed
-        if model.name not in known
+        if model.id not in known
     )
 
 

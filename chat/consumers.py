@@ -14,10 +14,12 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import Http404, HttpRequest
+from django.utils import translation
 from django.utils.translation import get_language_from_request
 
 from chat import frames
 from chat.access import completion_for
+from chat.articles import labels
 from chat.live import person_group, registry
 from chat.live.threads import in_reader
 from chat.live.watching import Frame, Outbox, PageTooSlow, watch
@@ -50,6 +52,8 @@ class PageConsumer(AsyncWebsocketConsumer):
             await self.close(FORBIDDEN)
             return
         self.language = get_language_from_request(self.request)
+        with translation.override(self.language):
+            self.labels = labels()
         await registry.ensure_started()
         await self.accept()
         await registry.arrive(self.person.pk)
@@ -98,7 +102,7 @@ class PageConsumer(AsyncWebsocketConsumer):
         except Http404:
             await self._send_text(orjson.dumps({"type": "gone", "completion": pk}).decode())
             return
-        async for news in watch(pk):
+        async for news in watch(pk, self.labels):
             for message in frames.encode(pk, news, self.language):
                 if isinstance(news, Frame):
                     await self.outbox.send_frame(message)

@@ -14,7 +14,7 @@ from chat.models import Completion, Message, Presence, Process, Segment
 from chat.tokens import estimate
 from chat.transcript import Transcript, thought_seconds
 from chat.upstream.contract import Usage
-from chat.upstream.profiles import PROFILES, counts_tokens, trusted
+from chat.upstream.openai_chat import trusted
 
 RECOUNTS = 3
 CUT_REASONS = {"cut": "ended_early"}  # the wire's word for it would say the status twice
@@ -95,7 +95,7 @@ def _write(completion: Completion, transcript: Transcript) -> None:
     _write_choices(completion, transcript)
     source, tokens, usage = _usage(completion, transcript)
     ledger.charge(completion, source, tokens)
-    countable = counts_tokens(completion.model.provider.profile)
+    countable = completion.model.provider.facts.counting
     changes = {
         "usage_source": source,
         "cached_tokens": usage.cached_tokens if usage else None,
@@ -173,9 +173,8 @@ def _usage(completion: Completion, transcript: Transcript) -> tuple[str, Tokens,
     """What it used, whoever says so, and the upstream's own statement if there is one to believe."""
     if completion.attempts == 0 or (transcript.failure and transcript.failure.kind == "unreachable"):
         return Source.NOT_SENT, Tokens.exactly(0, 0), None
-    profile = PROFILES.get(completion.model.provider.profile, PROFILES["default"])
     seen = transcript.usage()
-    usage = seen[0] if seen and trusted(profile, seen[0]) else None
+    usage = seen[0] if seen and trusted(completion.model.provider.facts, seen[0]) else None
     refused = transcript.failure is not None and not transcript.has_begun
     if refused and usage is None:
         return Source.REPORTED, Tokens.exactly(0, 0), None  # refused before the first byte costs nothing

@@ -47,6 +47,11 @@ class Limits:
     stall_seconds: float = 20  # in which a reader takes nothing
     tick_seconds: float = 1
 
+    application_seconds: float = 10  # after its connection is gone; then it is cancelled
+    before_stop_seconds: float = 7  # the sum of a drain stays under the 10 s after which supervisors kill
+    farewell_seconds: float = 1
+    exit_seconds: float = 9.5
+
 
 class Gate:
     """The transport's producer. It is shut while more than 64 KiB wait for the reader, and who sends waits at it."""
@@ -88,20 +93,16 @@ class Gate:
 class Inbox(asyncio.Queue):
     """What a client has sent and its application has not yet received."""
 
-    bytes = 0
+    weight = 0
 
     def _put(self, message: dict[str, Any]) -> None:
-        self.bytes += weight(message)
+        self.weight += len(message.get("text") or message.get("bytes") or "")
         super()._put(message)
 
     def _get(self) -> dict[str, Any]:
         message = super()._get()
-        self.bytes -= weight(message)
+        self.weight -= len(message.get("text") or message.get("bytes") or "")
         return message
-
-
-def weight(message: dict[str, Any]) -> int:
-    return len(message.get("text") or message.get("bytes") or "")
 
 
 class Transport(tcp.Server):
@@ -386,7 +387,7 @@ class Socket(WebSocketProtocol):
         inbox: Inbox = self.application_queue
         if self.state != self.STATE_OPEN:
             return
-        if inbox.qsize() >= self.limits.inbox_messages or inbox.bytes > self.limits.inbox_bytes:
+        if inbox.qsize() >= self.limits.inbox_messages or inbox.weight > self.limits.inbox_bytes:
             self.flooded()
         else:
             super().onMessage(payload, isBinary)

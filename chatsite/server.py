@@ -61,10 +61,6 @@ def serve(
 
 
 class Server(daphne.server.Server):
-    before_stop_seconds = 7  # the sum of what a drain may take stays under the 10 s after which supervisors kill
-    farewell_seconds = 1
-    exit_seconds = 9.5
-
     def __init__(
         self,
         application: Callable[..., Any],
@@ -198,13 +194,13 @@ class Server(daphne.server.Server):
         details["disconnected"] = True
         if "application_instance" in details:
             loop = asyncio.get_running_loop()
-            details["patience"] = loop.call_later(self.application_close_timeout, self.lose_patience, protocol)
+            details["patience"] = loop.call_later(self.limits.application_seconds, self.lose_patience, protocol)
         else:
             del self.connections[protocol]
 
     def lose_patience(self, protocol: Request | Socket) -> None:
         """Once: an application that is cancelled again (Daphne does it each second) loses what it saves in between."""
-        logger.warning("An application did not end %s s after its connection.", self.application_close_timeout)
+        logger.warning("An application did not end %s s after its connection.", self.limits.application_seconds)
         self.connections[protocol]["application_instance"].cancel()
 
     # Leaving
@@ -223,7 +219,7 @@ class Server(daphne.server.Server):
             return
         self.stopping = True
         # A thread: neither a blocked loop nor Python's wait for its worker threads may keep us.
-        last_resort = threading.Timer(self.exit_seconds, os._exit, (1,))
+        last_resort = threading.Timer(self.limits.exit_seconds, os._exit, (1,))
         last_resort.daemon = True
         last_resort.start()
         reactor.stop()
@@ -240,9 +236,9 @@ class Server(daphne.server.Server):
 
     async def settle(self) -> None:
         task = asyncio.ensure_future(self.before_stop(self))
-        await asyncio.wait([task], timeout=self.before_stop_seconds)
+        await asyncio.wait([task], timeout=self.limits.before_stop_seconds)
         if not task.done():
-            logger.error("before_stop did not end within %s s.", self.before_stop_seconds)
+            logger.error("before_stop did not end within %s s.", self.limits.before_stop_seconds)
         elif task.exception():
             logger.error("before_stop failed.", exc_info=task.exception())
 
@@ -250,15 +246,15 @@ class Server(daphne.server.Server):
         """Applications, and whatever else still runs: a moment to end by themselves, then they are cancelled."""
         left = asyncio.all_tasks() - {asyncio.current_task()}
         if left:
-            _, left = await asyncio.wait(left, timeout=self.farewell_seconds)
+            _, left = await asyncio.wait(left, timeout=self.limits.farewell_seconds)
         for task in left:
             task.cancel()
         if left:
-            await asyncio.wait(left, timeout=self.farewell_seconds / 2)
+            await asyncio.wait(left, timeout=self.limits.farewell_seconds / 2)
 
     async def flush(self) -> None:
         """Let the last answers out."""
-        end = monotonic() + self.farewell_seconds / 2
+        end = monotonic() + self.limits.farewell_seconds / 2
         while monotonic() < end and any(each.transport.waiting for each in [*self.channels, *self.sockets]):
             await asyncio.sleep(0.01)
 

@@ -220,6 +220,13 @@ STORAGES = {
 }
 WHITENOISE_MAX_AGE = 300
 
+# Seconds, where all providers of this site need others than their profiles say
+TIMERS = {
+    name: float(os.environ[variable])
+    for name, variable in (("first_delta", "CHAT_FIRST_DELTA_SECONDS"), ("progress", "CHAT_PROGRESS_SECONDS"))
+    if variable in os.environ
+}
+
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 MESSAGE_MAX_LENGTH = 100_000  # characters
 

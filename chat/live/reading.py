@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from contextlib import aclosing
+from dataclasses import replace
 from time import monotonic
 
+from django.conf import settings
 from django.db import OperationalError
 
 from chat.live.threads import in_writer
@@ -14,7 +16,7 @@ from chat.settlement import Ending, proved_end, settle
 from chat.tokens import TokenMeter
 from chat.upstream.client import answer
 from chat.upstream.contract import Call, Delta, Event, Failure, Finish
-from chat.upstream.profiles import PROFILES
+from chat.upstream.profiles import profile
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ class LiveCompletion(Watched):
         self.completion = completion
         self.call = call
         self.began = self.progressed = monotonic()
-        self.timers = PROFILES.get(call.endpoint.profile, PROFILES["default"]).timers
+        self.timers = replace(profile(call.endpoint.profile).timers, **settings.TIMERS)
         self.meter = TokenMeter()
         self.segments_cut = 0
         self.left_at: float | None = None  # since when its person is gone

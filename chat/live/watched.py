@@ -5,6 +5,7 @@ from typing import Literal
 
 from chat.document import Document
 from chat.live.growth import Growth
+from chat.markdown import Labels
 from chat.transcript import Transcript
 from chat.upstream.contract import Delta
 
@@ -20,29 +21,29 @@ class Watched:
         self.prefixes = prefixes
         self.growth = Growth()
         self.settled = False
-        self._documents: dict[tuple[int, Part], Document] = {}
+        # By choice, part, and the words of the language that stand inside rendered text.
+        self._documents: dict[tuple[int, Part], dict[Labels, Document]] = {}
 
-    def documents(self) -> Iterable[tuple[int, Part, Document]]:
+    def documents(self, labels: Labels) -> Iterable[tuple[int, Part, Document]]:
         """By message id. Made at the first look: what nobody watches is never rendered."""
         for choice in self.transcript.choices:
             if (message := self.messages.get(choice.index)) is None:
                 continue
             if choice.reasoning:
-                yield message, "reasoning", self._document(choice.index, "reasoning", choice.reasoning)
+                yield message, "reasoning", self._document(choice.index, "reasoning", choice.reasoning, labels)
             prefix = self.prefixes.get(choice.index, "")
-            yield message, "text", self._document(choice.index, "text", prefix + choice.text)
+            yield message, "text", self._document(choice.index, "text", prefix + choice.text, labels)
 
     def feed(self, deltas: Iterable[Delta]) -> None:
         """What the transcript has just folded, for the documents that exist."""
         for delta in deltas if self._documents else ():
-            if delta.text and (document := self._documents.get((delta.index, "text"))):
-                document.feed(delta.text)
-            if delta.reasoning and (document := self._documents.get((delta.index, "reasoning"))):
-                document.feed(delta.reasoning)
+            for part, text in (("text", delta.text), ("reasoning", delta.reasoning)):
+                for document in self._documents.get((delta.index, part), {}).values() if text else ():
+                    document.feed(text)
 
-    def _document(self, index: int, part: Part, so_far: str) -> Document:
-        document = self._documents.get((index, part))
-        if document is None:
-            document = self._documents[index, part] = Document()
-            document.feed(so_far)
-        return document
+    def _document(self, index: int, part: Part, so_far: str, labels: Labels) -> Document:
+        by_labels = self._documents.setdefault((index, part), {})
+        if labels not in by_labels:
+            by_labels[labels] = Document(labels)
+            by_labels[labels].feed(so_far)
+        return by_labels[labels]

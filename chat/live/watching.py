@@ -15,6 +15,7 @@ from chat.live.reading import LiveCompletion
 from chat.live.registry import registry
 from chat.live.threads import in_reader
 from chat.live.watched import Part, Watched
+from chat.markdown import Labels
 from chat.models import Completion
 from chat.upstream.contract import Delta
 
@@ -110,7 +111,7 @@ class Outbox:
 watchers = 0  # of this process
 
 
-async def watch(pk: int) -> AsyncIterator[News]:
+async def watch(pk: int, labels: Labels) -> AsyncIterator[News]:
     """All that one page is owed of one completion, from now to its end. Each step waits for the page's socket."""
     global watchers
     watchers += 1
@@ -128,22 +129,26 @@ async def watch(pk: int) -> AsyncIterator[News]:
                 break
             yield Line(messages, "queued")
             await registry.claimed.after(registry.claimed.version, 1.0)
-        async for news in _follow(found):
+        async for news in _follow(found, labels):
             yield news
     finally:
         watchers -= 1
 
 
-async def _follow(watched: Watched) -> AsyncIterator[News]:
+async def _follow(watched: Watched, labels: Labels) -> AsyncIterator[News]:
     cursors: dict[tuple[int, Part], Cursor] = {}
     line_due = 0.0
     while True:
         version, cost, began = watched.growth.version, 0.0, monotonic()
         settled = watched.settled
-        for message, part, document in watched.documents():
+        for message, part, document in watched.documents(labels):
+            if settled:
+                document.finish()
+            if document.heavy:
+                await asyncio.to_thread(document.render)
             cursor = cursors.setdefault((message, part), Cursor())
             if ops := document.frame(cursor):
-                cost = max(cost, document.render_seconds)
+                cost = max(cost, document.cpu)
                 yield Frame(message, part, ops)
         if settled:
             yield Settled(list(watched.messages.values()))

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from chat.upstream.contract import Endpoint
-from chat.upstream.profiles import PROFILES, Profile
+from chat.upstream.profiles import Profile, profile
 
 
 class Provider(models.Model):
@@ -28,7 +28,7 @@ class Provider(models.Model):
 
     @property
     def facts(self) -> Profile:
-        return PROFILES.get(self.profile, PROFILES["default"])
+        return profile(self.profile)
 
     @property
     def endpoint(self) -> Endpoint:
