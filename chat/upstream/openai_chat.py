@@ -121,7 +121,10 @@ def url(endpoint: Endpoint, path: str) -> str:
     A bare host, as people type it, gets the path of its profile's own address. A query (Azure's api-version) stays.
     """
     profile = profiles.profile(endpoint.profile)
-    base = urlsplit(endpoint.base_url.strip() or profile.base_url)
+    try:
+        base = urlsplit(endpoint.base_url.strip() or profile.base_url)
+    except ValueError:
+        return endpoint.base_url  # no address at all, as sending it will tell
     below = base.path.rstrip("/").removesuffix("/chat/completions") or urlsplit(profile.base_url).path
     if path.startswith("/"):
         below = below.removesuffix("/v1").removesuffix("/beta")

@@ -1,0 +1,296 @@
+"""The one door to HTTP: nothing else in the project calls an upstream.
+
+`answer` reads one answer as it comes, for async code that holds it open; the rest is for sync code. Neither keys
+nor texts get into logs or exceptions.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import aclosing
+from socket import gaierror
+from types import ModuleType
+from typing import TypeVar
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from chat.upstream import openai_chat, profiles
+from chat.upstream.contract import (
+    BodyEnd,
+    Call,
+    Endpoint,
+    Event,
+    Failure,
+    HttpRequest,
+    ListedModel,
+    Reader,
+    Terminator,
+    Turn,
+)
+from chat.upstream.failures import failure_of_body
+from chat.upstream.transport import AiohttpTransport, tls_context
+
+DIALECTS: dict[str, ModuleType] = {"openai_chat": openai_chat}
+
+MAX_ERROR_BODY = 64 * 1024
+MAX_LIST_BODY = 16 * 1024 * 1024  # OpenRouter's is 1 MB
+ERROR_BODY_SECONDS = 10
+# How long the body may take to end after the terminator. It nearly always has ended by then; a connection whose body
+# did not cannot be used again, but nothing is lost with it.
+GRACE_SECONDS = 0.25
+SYNC_SECONDS = 8
+PROBE_SECONDS = 0.3
+
+for _name in ("httpx", "aiohttp"):  # httpx logs each URL at INFO
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+T = TypeVar("T")
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+
+
+class UpstreamError(Exception):
+    """Trouble at the sync door; `failure` says which."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def _client() -> httpx.AsyncClient:
+    """The running loop's. No proxy and no .netrc from the environment, no redirects: only where we are told to go."""
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        _clients[loop] = httpx.AsyncClient(
+            transport=AiohttpTransport(), trust_env=False, follow_redirects=False, headers={"User-Agent": "chatsite"}
+        )
+    return _clients[loop]
+
+
+async def warm() -> None:
+    """Spares the first answer the making of a client and of the TLS context."""
+    _client()
+    await asyncio.to_thread(tls_context)
+
+
+async def aclose() -> None:
+    """Closes the running loop's client, and with it what it still reads."""
+    client = _clients.pop(asyncio.get_running_loop(), None)
+    if client:
+        await client.aclose()
+
+
+# An answer as it comes
+
+
+async def answer(call: Call) -> AsyncIterator[list[Event]]:
+    """The events of one answer, a list for each network read; Opened first, BodyEnd last.
+
+    Trouble of the upstream is an event, never an exception: a Failure alone if it could not be reached. Closing the
+    generator, or cancelling who reads it, closes the socket at once.
+    """
+    profile = profiles.profile(call.endpoint.profile)
+    dialect = DIALECTS[profile.dialect]
+    try:
+        response = await _send(dialect.request(call), call.endpoint, profile.timers.connect)
+    except UpstreamError as error:
+        yield [error.failure]
+        return
+    reader = dialect.reader(profile, status=response.status_code, headers=response.headers, n=call.n)
+    try:
+        yield reader.start()
+        reading = _whole_error(response, reader) if response.status_code >= 300 else _body(response, reader)
+        async with aclosing(reading):
+            async for events in reading:
+                yield _without_key(events, call.endpoint.key)
+    finally:
+        await response.aclose()
+
+
+async def _body(response: httpx.Response, reader: Reader) -> AsyncIterator[list[Event]]:
+    reads = response.aiter_raw()
+    try:
+        async for data in reads:
+            if events := reader.feed(data):
+                yield events
+                if any(type(event) is Terminator for event in events):
+                    yield await _after_terminator(reads, reader)
+                    return
+    except httpx.ReadError:
+        yield [*reader.end()[:-1], BodyEnd(reset=True)]
+    else:
+        yield reader.end()
+
+
+async def _after_terminator(reads: AsyncIterator[bytes], reader: Reader) -> list[Event]:
+    """What still comes within the grace. How such a body ends proves nothing: the dialect's own end came."""
+    events: list[Event] = []
+    try:
+        async with asyncio.timeout(GRACE_SECONDS):
+            async for data in reads:
+                events += reader.feed(data)
+    except (TimeoutError, httpx.ReadError):
+        pass
+    return events + reader.end()
+
+
+async def _whole_error(response: httpx.Response, reader: Reader) -> AsyncIterator[list[Event]]:
+    try:
+        async with asyncio.timeout(ERROR_BODY_SECONDS):
+            async for data in _bounded(response, MAX_ERROR_BODY):
+                reader.feed(data)
+    except (TimeoutError, httpx.ReadError):
+        pass
+    yield reader.end()
+
+
+async def _bounded(response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
+    async for data in response.aiter_raw():
+        yield data
+        limit -= len(data)
+        if limit <= 0:
+            break
+
+
+def _without_key(events: list[Event], key: str) -> list[Event]:
+    for event in events:
+        if type(event) is Failure and len(key) > 5:
+            event.message = event.message.replace(key, "…")
+    return events
+
+
+async def _send(request: HttpRequest, endpoint: Endpoint, connect: float) -> httpx.Response:
+    """The response with its headers, its body unread. Raises UpstreamError if there is none."""
+    if not (endpoint.key.isascii() and endpoint.key.strip().isprintable()):
+        raise UpstreamError(Failure("auth", "The key holds characters that cannot be sent."))
+    client = _client()
+    timeout = httpx.Timeout(None, connect=connect)
+    try:
+        sent = client.build_request(
+            request.method, request.url, headers=request.headers, content=request.body, timeout=timeout
+        )
+        return await client.send(sent, stream=True)
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise UpstreamError(_unreachable(endpoint, error)) from None
+
+
+def _unreachable(endpoint: Endpoint, error: Exception) -> Failure:
+    address = _address(endpoint)
+    if not address or isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return Failure("unreachable", f"{address or 'The base URL'} is not an http or https address.")
+    return Failure("unreachable", f"{address} cannot be reached: {_reason(error)}.", retryable=True)
+
+
+def _address(endpoint: Endpoint) -> str:
+    """Host and port, without what else an address may hold: user, password, query."""
+    try:
+        parts = urlsplit(endpoint.base_url.strip() or profiles.profile(endpoint.profile).base_url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        return f"{host}:{parts.port}" if parts.port else host
+    except ValueError:
+        return ""
+
+
+def _reason(error: BaseException) -> str:
+    causes = list(_causes(error))
+    reasons: tuple[tuple[type[BaseException], str], ...] = (
+        (gaierror, "its name is not known"),
+        (ssl.SSLCertVerificationError, "its certificate is not trusted"),
+        (ssl.SSLError, "it does not speak TLS (is it http instead of https?)"),
+        (ConnectionRefusedError, "nothing listens there"),
+        (httpx.ConnectTimeout, "it did not answer in time"),
+        (ConnectionResetError, "it broke off the connection"),
+    )
+    for kind, reason in reasons:
+        if any(isinstance(cause, kind) for cause in causes):
+            return reason
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "it closed the connection without an answer" if "closed" in str(error) else "it does not speak HTTP"
+    told = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    return told or "the connection failed"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+# For sync code
+
+
+def list_models(endpoint: Endpoint) -> list[ListedModel]:
+    """What the provider offers; empty where it does not say. Raises UpstreamError."""
+    return _run(_list_models(endpoint))
+
+
+def count_tokens(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]) -> int | None:
+    """By the upstream's own tokenizer; None if it has none. Raises UpstreamError."""
+    return _run(_count_tokens(endpoint, model, prompt))
+
+
+def listening(base_url: str) -> list[ListedModel] | None:
+    """The models of a local server, or None if none is found there."""
+    try:
+        return _run(_list_models(Endpoint(base_url, "default"), connect=PROBE_SECONDS, total=1))
+    except UpstreamError:
+        return None
+
+
+def _run(work: Awaitable[T]) -> T:
+    """In a loop of its own, since a client belongs to its loop. Asserts that none runs here."""
+
+    async def run() -> T:
+        try:
+            return await work
+        finally:
+            await aclose()
+
+    return asyncio.run(run())
+
+
+async def _list_models(endpoint: Endpoint, connect: float = 5, total: float = SYNC_SECONDS) -> list[ListedModel]:
+    profile = profiles.profile(endpoint.profile)
+    dialect = DIALECTS[profile.dialect]
+    failure: Failure | None = None
+    for request in dialect.models_requests(endpoint):
+        try:
+            return dialect.models(profile, await _fetched(request, endpoint, connect, total))
+        except UpstreamError as error:
+            failure = failure or error.failure
+        except ValueError:
+            failure = failure or Failure("upstream", f"{_address(endpoint)} answers, but lists no models.")
+    if failure:
+        raise UpstreamError(failure)
+    return []
+
+
+async def _count_tokens(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]) -> int | None:
+    profile = profiles.profile(endpoint.profile)
+    dialect = DIALECTS[profile.dialect]
+    request = dialect.count_request(endpoint, model, prompt)
+    if request is None:
+        return None
+    try:
+        return dialect.token_count(profile, await _fetched(request, endpoint, profile.timers.connect, SYNC_SECONDS))
+    except ValueError:
+        return None
+
+
+async def _fetched(request: HttpRequest, endpoint: Endpoint, connect: float, total: float) -> bytes:
+    """A whole body of an answer that is none of a model's."""
+    try:
+        async with asyncio.timeout(total):
+            response = await _send(request, endpoint, connect)
+            try:
+                body = b"".join([data async for data in _bounded(response, MAX_LIST_BODY)])
+            finally:
+                await response.aclose()
+    except (TimeoutError, httpx.ReadError) as error:
+        raise UpstreamError(_unreachable(endpoint, error)) from None
+    if response.status_code >= 300:
+        failure = failure_of_body(body[:MAX_ERROR_BODY], status=response.status_code, headers=response.headers)
+        raise UpstreamError(_without_key([failure], endpoint.key)[0])
+    return body
