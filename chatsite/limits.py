@@ -299,6 +299,7 @@ class ChannelFactory(HTTPFactory):
 
 class Socket(WebSocketProtocol):
     request: ConnectionRequest | None = None  # until a handshake is good enough for the application
+    opened = False
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -330,6 +331,7 @@ class Socket(WebSocketProtocol):
     def onOpen(self) -> None:
         self.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.send_buffer)
         super().onOpen()
+        self.opened = True
 
     # Each second
 

@@ -180,7 +180,7 @@ class Server(daphne.server.Server):
         del self.connections[protocol]
 
     def report(self, protocol: Request | Socket, error: BaseException) -> None:
-        if isinstance(protocol, Socket) and protocol.state == protocol.STATE_CONNECTING:
+        if isinstance(protocol, Socket) and not protocol.opened:
             # Anybody can knock, as often as they like: one line each.
             place = traceback.extract_tb(error.__traceback__)[-1]
             logger.error("%s in a handshake, at %s:%s", type(error).__name__, place.filename, place.lineno)
@@ -219,7 +219,7 @@ class Server(daphne.server.Server):
             return
         self.stopping = True
         # A thread: neither a blocked loop nor Python's wait for its worker threads may keep us.
-        last_resort = threading.Timer(self.limits.exit_seconds, os._exit, (1,))
+        last_resort = threading.Timer(self.limits.exit_seconds, give_up)
         last_resort.daemon = True
         last_resort.start()
         reactor.stop()
@@ -257,6 +257,11 @@ class Server(daphne.server.Server):
         end = monotonic() + self.limits.farewell_seconds / 2
         while monotonic() < end and any(each.transport.waiting for each in [*self.channels, *self.sockets]):
             await asyncio.sleep(0.01)
+
+
+def give_up() -> None:
+    os.write(2, b"The server could not end in time, and is killed.\n")  # logging might wait for what hangs
+    os._exit(1)
 
 
 def allowed_connections(wanted: int) -> int:
