@@ -59,9 +59,7 @@ def send(
 
 def edit(person: Person, original: Message, *, text: str, model: LanguageModel, key: UUID) -> Asked:
     """A sibling of a message of the person's own; the old thread stays."""
-    return send(
-        person, text=text, model=model, key=key, conversation=original.conversation, parent=original.parent_id
-    )
+    return send(person, text=text, model=model, key=key, conversation=original.conversation, parent=original.parent_id)
 
 
 def regenerate(person: Person, reply: Message, *, model: LanguageModel, key: UUID) -> Asked:

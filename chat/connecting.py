@@ -10,12 +10,11 @@ from django.db import transaction
 
 from chat.models import LanguageModel, Provider
 from chat.upstream import client
-from chat.upstream.contract import Endpoint
 from chat.upstream.profiles import PROFILES
 
 logger = logging.getLogger(__name__)
 
-DEMO = "demo"
+DEMO = "demo"  # the profile, and the model's name (upstream.demo.MODEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def nearby() -> list[Nearby]:
         url = f"http://127.0.0.1:{profile.local_port}/v1"
         if not profile.local_port or profile.local_port == settings.PORT or url in known:
             continue
-        if (models := client.listening(Endpoint(url, name))) is not None:
+        if (models := client.listening(url)) is not None:
             found.append(Nearby(name, profile.label, url, [model.id for model in models]))
     return found
 

@@ -1,8 +1,8 @@
 """A document that grows: one choice's Markdown while it arrives, shared by all who watch it. Knows no Django.
 
-    document.feed(text)           stores; renders nothing
-    document.finish()             no more text will come
-    document.frame(cursor)        what this watcher is owed: a list of operations, [] if nothing; moves the cursor
+    document.feed(text)       stores; renders nothing
+    document.finish()         no more text will come
+    document.frame(cursor)    what this watcher is owed: a list of operations, [] if nothing; moves the cursor
 
 Text is rendered when somebody asks for a frame, once for all watchers. A frame is the difference between what its
 cursor holds and what the document shows now: there is no queue for each watcher and nothing to replay. After `finish`
@@ -18,19 +18,24 @@ closes them), so that most frames are one string. The operations of a frame, in 
     {"replace": [i, "html"]}  block i is this instead (a link or footnote that was defined later; only after `finish`)
     {"whole": ["html", …]}    these are all blocks: the first frame of a cursor
 
-How it grows. Complete lines go through `markdown.Source`; what is still open is parsed again as it grows. A top-level
-block that starts right after a blank line starts just so when it is parsed alone, and its start closes all before it
-for ever: there the text is cut, and what precedes is never parsed again. The parser decides about fences, loose lists,
-tables, lazy quotes. (Cutting at other starts is wrong: in "text\\n2. two\\n|-" the second line is the head of a table;
-alone it is a list.) Two ways of growing skip the parser, since its answer is known: plain words within a line, and
-lines within a fence.
+How it grows.
+
+1. Complete lines go through `markdown.Source`; the blocks that are still open are parsed again as their text grows.
+2. A top-level block that starts right after a blank line starts just so when it is parsed alone, and its start closes
+   all before it for ever. There the text is cut; what precedes has settled and is not parsed again. The parser decides
+   about fences, loose lists, tables, lazy quotes. (Cutting at other starts is wrong: in "text\\n2. two\\n|-" the second
+   line is the head of a table; alone it is a list.)
+3. Three ways of growing ask less of the parser, where its answer is known: plain words within a line, lines within a
+   fence (`_Fence`), items of a list or rows of a table (`_Items`). So a block of n characters costs O(n), not O(n²).
 """
 
 import html
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import thread_time
+from typing import NamedTuple, Self
 
 from chat import markdown
 from chat.markdown import ENGLISH, Block, Labels
@@ -45,9 +50,18 @@ class Cursor:
     """What one watcher has been sent. Begin with a fresh one; `frame` moves it."""
 
     started: bool = False
-    settled: int = 0  # how many blocks it holds that had settled, and so are the document's first
+    settled: int = 0  # how many blocks it holds that had settled: the document's first
     open: tuple[str, ...] = ()  # the blocks after them, as they were sent
     finished: bool = False
+
+
+class _Shown(NamedTuple):
+    """What the document shows. One value, so that a frame built while another thread renders is of one moment."""
+
+    settled: list[str]  # only ever appended to
+    count: int  # how many of them are shown
+    open: tuple[str, ...]  # the blocks that may still change
+    corrected: tuple[int, ...] | None = None  # settled blocks that the finish changed; None before it
 
 
 class Document:
@@ -55,23 +69,20 @@ class Document:
         self.cpu = 0.0  # seconds that the last rendering took
         self._labels = labels
         self._text: list[str] = []  # all that was fed
-        self._unread = 0  # index in it of what has not been rendered
+        self._read = 0  # how many of these have been rendered
         self._finishing = False
         self._rendering = threading.Lock()
-        # what is shown: blocks that will not change, and those that may. One tuple, so that a frame that is built while
-        # another thread renders sees both as they were
-        self._settled: list[str] = []
-        self._shown: tuple[int, tuple[str, ...]] = 0, ()
-        self._corrected: list[int] = []  # settled blocks that the finish changed
-        self._finished = False
+        self._shown = _Shown([], 0, ())
+        self._known: dict[str, str] = {}  # HTML of settled blocks, by what the parser gave
         # the source of the open blocks
         self._source = markdown.Source()
         self._lines = ""  # complete lines, as the parser sees them
         self._partial = ""  # the line that grows
         self._carriage = ""  # a "\r" at the end of what was fed: half a line break, or a whole one
-        self._code: _Code | None = None  # the fence at the end, while it is open
-        self._plain = False  # whether plain words may be added without parsing
-        self._known: dict[str, str] = {}  # dressed blocks by what the parser gave
+        # how the last block may grow without parsing all that is open
+        self._plainly = False
+        self._fence: _Fence | None = None
+        self._items: _Items | None = None
 
     def feed(self, text: str) -> None:
         if text:
@@ -82,144 +93,160 @@ class Document:
 
     def frame(self, cursor: Cursor) -> list[Operation]:
         self.render()
-        return self._owed(cursor)
+        return _owed(cursor, self._shown)
 
     @property
     def heavy(self) -> bool:
-        """Whether the next rendering is better done in a thread (`await asyncio.to_thread(document.render)`)."""
-        unread = sum(map(len, self._text[self._unread :]))
-        in_code = self._code.length if self._code else 0
-        return unread > HEAVY or (unread > 0 and in_code > HEAVY and self._code.may_close(self._text[self._unread :]))
+        """Whether the next rendering is better done in a thread: `await asyncio.to_thread(document.render)`."""
+        unread = self._text[self._read :]
+        if sum(map(len, unread)) > HEAVY:
+            return True
+        return bool(self._fence and self._fence.length > HEAVY and self._fence.may_close(unread))
 
     def render(self) -> None:
-        """Bring what is shown up to date. At once if nothing is new, or if another thread is at it."""
+        """Bring what is shown up to date. Returns at once if nothing is new, or another thread is at it."""
         if not self._rendering.acquire(blocking=False):
             return
         try:
             started = thread_time()
-            if self._finishing and not self._finished:
+            if self._finishing and self._shown.corrected is None:
                 self._settle()
-            elif self._unread < len(self._text):
-                self._grow(self._read())
+            elif self._read < len(self._text) and not self._finishing:
+                self._grow(self._unread())
             else:
                 return
             self.cpu = thread_time() - started
         finally:
             self._rendering.release()
 
-    # --- what a watcher is owed
-
-    def _owed(self, cursor: Cursor) -> list[Operation]:
-        settled, shown = self._shown
-        if not cursor.started:
-            operations: list[Operation] = [{"whole": [*self._settled[:settled], *shown]}]
-        else:
-            operations = self._corrections(cursor, settled) if self._finished and not cursor.finished else []
-            operations += _difference(cursor, [*self._settled[cursor.settled : settled], *shown])
-        cursor.started, cursor.finished, cursor.settled, cursor.open = True, self._finished, settled, shown
-        return operations
-
-    def _corrections(self, cursor: Cursor, settled: int) -> list[Operation]:
-        """Make true again that the cursor's settled blocks are the document's first."""
-        operations: list[Operation] = []
-        if cursor.settled > settled:
-            operations.append({"drop": settled})
-            cursor.settled, cursor.open = settled, ()
-        operations += [{"replace": [i, self._settled[i]]} for i in self._corrected if i < cursor.settled]
-        return operations
-
     # --- growing
 
-    def _read(self) -> str:
+    def _unread(self) -> str:
         """What was fed since the last time, with the line breaks and characters that the parser knows."""
         until = len(self._text)
-        text = self._carriage + markdown.clean_characters("".join(self._text[self._unread : until]))
-        self._unread = until
+        text = self._carriage + markdown.readable("".join(self._text[self._read : until]))
+        self._read = until
+        if "\r" not in text:
+            self._carriage = ""
+            return text
         self._carriage = "\r" if text.endswith("\r") else ""
-        return text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+        return markdown.with_newlines(text.removesuffix("\r"))
 
     def _grow(self, text: str) -> None:
-        if self._plain and grows_plainly(self._partial, text):
+        if self._plainly and grows_plainly(self._partial, text):
             self._partial += text
-            self._show_last(self._shown[1][-1] + text)
+            self._show_last(self._shown.open[-1] + text)
             return
         *lines, self._partial = (self._partial + text).split("\n")
         seen = [part for line in lines for part in self._source.line(line).split("\n")]
         self._lines += "".join(line + "\n" for line in seen)
-        if self._code and self._code.take(seen):
-            self._show_last(self._code.html(_visible_code(self._partial)))
+        visible = _visible_code(self._partial) if self._source.verbatim else heal(self._partial)
+        if self._fence and self._fence.take(seen):
+            self._show_last(self._fence.html(visible))
+        elif self._items and (grown := self._items.take(seen, visible, self._source.verbatim)):
+            self._show_last(grown)
+            self._plainly = self._may_grow_plainly(self._items.lines, visible)
         else:
-            self._parse()
+            self._parse(visible)
 
     def _show_last(self, last: str) -> None:
-        settled, shown = self._shown
-        self._shown = settled, (*shown[:-1], last)
+        self._shown = self._shown._replace(open=(*self._shown.open[:-1], last))
 
-    def _parse(self) -> None:
-        visible = _visible_code(self._partial) if self._source.verbatim else heal(self._partial)
+    def _parse(self, visible: str) -> None:
         blocks = markdown.parse(self._lines + visible)
-        cut = self._cut(blocks, visible)
-        closed, still_open = blocks[:cut], blocks[cut:]
-        if cut:
-            self._settled += [_unclosed(self._dressed(block)) for block in closed]
-            self._lines = "\n".join(self._lines.split("\n")[still_open[0].line :])
-        dressed = [_unclosed(self._dressed(block)) for block in still_open[:-1]]
-        dressed += [_unclosed(self._dressed(block, growing=self._source.verbatim)) for block in still_open[-1:]]
-        self._shown = len(self._settled), tuple(dressed)
-        self._ways_to_grow(still_open[-1:], still_open[0].line if cut else 0)
-
-    def _ways_to_grow(self, last: list[Block], offset: int) -> None:
-        """Whether the next text may be added without the parser."""
-        self._code, self._plain = None, False
-        shown = self._shown[1][-1] if last else ""
-        if last and self._source.fence and last[0].line >= 0:
-            lines = self._lines.split("\n")[last[0].line - offset : -1]
-            self._code = _Code.at_end_of(last[0], shown, lines)
-        elif last and not self._source.verbatim:
-            self._plain = may_grow_plainly(self._lines, self._partial, shown)
+        if cut := self._cut(blocks, visible):
+            for block in blocks[:cut]:
+                self._shown.settled.append(self._known.setdefault(block.key(), self._dressed(block.html)))
+            lines = self._lines.split("\n")[blocks[cut].line :]
+            self._lines = "\n".join(lines)
+            blocks = [block.moved(-blocks[cut].line) for block in blocks[cut:]]
+        shown = [self._dressed(block.html) for block in blocks[:-1]]
+        shown += [self._dressed(block.html, self._source.verbatim) for block in blocks[-1:]]
+        self._shown = _Shown(self._shown.settled, len(self._shown.settled), tuple(shown))
+        self._find_ways_to_grow(blocks[-1] if blocks else None, visible)
 
     def _cut(self, blocks: list[Block], visible: str) -> int:
         """The index of the last block whose start closes what precedes it for ever; 0 if there is none."""
         if len(blocks) < 2:
             return 0
         lines = self._lines.split("\n")
-        complete = len(lines) - 1 if not visible or _UNDECIDED.match(visible) else len(lines)
+        decided = len(lines) - (not visible or bool(_UNDECIDED.match(visible)))
         for index in range(len(blocks) - 1, 0, -1):
-            if 0 < blocks[index].line < complete and not lines[blocks[index].line - 1].strip(" \t"):
+            if 0 < blocks[index].line < decided and not lines[blocks[index].line - 1].strip(" \t"):
                 return index
         return 0
 
-    def _dressed(self, block: Block, *, growing: bool = False) -> str:
-        if growing:
-            return markdown.dress(block.html, self._labels, growing=True)
-        if block.html not in self._known:
-            self._known[block.html] = markdown.dress(block.html, self._labels)
-        return self._known[block.html]
+    def _find_ways_to_grow(self, last: Block | None, visible: str) -> None:
+        self._fence = self._items = None
+        self._plainly = False
+        if not last:
+            return
+        shown = self._shown.open[-1]
+        lines = self._lines.split("\n")[last.line :] if last.line >= 0 else []
+        if lines and self._source.fence:
+            self._fence = _Fence.at_end_of(last, shown, lines)
+        if lines and not self._fence:
+            self._items = _Items.at_end_of(last, shown, lines, visible, self._source.verbatim, self._dressed)
+        self._plainly = self._may_grow_plainly(self._lines, visible)
+
+    def _may_grow_plainly(self, lines: str, visible: str) -> bool:
+        if self._source.verbatim or visible != self._partial:  # what healing changed, more text may change again
+            return False
+        return may_grow_plainly(lines, self._partial, self._shown.open[-1])
+
+    def _dressed(self, block: str, growing: bool = False) -> str:
+        return _unclosed(markdown.dress(block, self._labels, growing=growing))
 
     # --- the end
 
     def _settle(self) -> None:
         """Render the whole text once more: links and footnotes that were defined elsewhere are known now."""
-        source = markdown.source_of("".join(self._text))
-        final = [_unclosed(self._dressed(block)) for block in markdown.parse(source)]
-        self._corrected = [i for i, (was, now) in enumerate(zip(self._settled, final, strict=False)) if was != now]
-        self._settled, self._shown = final, (len(final), ())
-        self._finished = True
-        self._known, self._code, self._unread = {}, None, len(self._text)
+        text, self._read = "".join(self._text), len(self._text)
+        final = [
+            self._known.get(block.key()) or self._dressed(block.html)
+            for block in markdown.parse(markdown.source_of(text))
+        ]
+        before = self._shown.settled[: self._shown.count]
+        corrected = tuple(i for i, (was, now) in enumerate(zip(before, final, strict=False)) if was != now)
+        self._shown = _Shown(final, len(final), (), corrected)
+        self._known, self._lines, self._fence, self._items = {}, "", None, None
+
+
+# --- what a watcher is owed ------------------------------------------------------------------------------------------
+
+
+def _owed(cursor: Cursor, shown: _Shown) -> list[Operation]:
+    finished = shown.corrected is not None
+    if not cursor.started:
+        operations: list[Operation] = [{"whole": [*shown.settled[: shown.count], *shown.open]}]
+    else:
+        operations = _corrections(cursor, shown) if finished and not cursor.finished else []
+        operations += _difference(cursor, [*shown.settled[cursor.settled : shown.count], *shown.open])
+    cursor.started, cursor.finished, cursor.settled, cursor.open = True, finished, shown.count, shown.open
+    return operations
+
+
+def _corrections(cursor: Cursor, shown: _Shown) -> list[Operation]:
+    """Make it true again that the cursor's settled blocks are the document's first."""
+    operations: list[Operation] = []
+    if cursor.settled > shown.count:
+        operations.append({"drop": shown.count})
+        cursor.settled, cursor.open = shown.count, ()
+    operations += [{"replace": [i, shown.settled[i]]} for i in shown.corrected or () if i < cursor.settled]
+    return operations
 
 
 def _difference(cursor: Cursor, wanted: list[str]) -> list[Operation]:
-    """From the blocks that the cursor holds after its settled ones to those it should hold there."""
-    same, held = 0, cursor.open
+    """From the blocks that the cursor holds after its settled ones to those that it should hold there."""
+    held, same = cursor.open, 0
     while same < min(len(held), len(wanted)) and held[same] == wanted[same]:
         same += 1
     operations: list[Operation] = []
-    if same < len(held):
-        if same == len(held) - 1 and same < len(wanted):
-            operations += _edit(held[same], wanted[same])
-            same += 1
-        else:
-            operations.append({"drop": cursor.settled + same})
+    if same == len(held) - 1 and same < len(wanted):  # all but its last: that one grows
+        operations += _edit(held[same], wanted[same])
+        same += 1
+    elif same < len(held):
+        operations.append({"drop": cursor.settled + same})
     for block in wanted[same:]:
         operations += [None, block]
     return operations
@@ -253,59 +280,68 @@ def utf16_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
-_CLOSING_TAGS = re.compile(r"(?:</\w+>)+\Z")
-
-
 def _unclosed(block: str) -> str:
-    return _CLOSING_TAGS.sub("", block)
+    """Without its trailing closing tags."""
+    end = len(block)
+    while (
+        (start := block.rfind("<", 0, end)) >= 0 and block.startswith("</", start) and block.find(">", start) == end - 1
+    ):
+        end = start
+    return block[:end]
 
 
-# --- the line that grows
+# --- the line that grows ---------------------------------------------------------------------------------------------
 
 _UNDECIDED = re.compile(r"\Z|[ \t]|[-+*](?:[ \t]|\Z)|\d{1,9}(?:[.)](?:[ \t]|\Z)|\Z)")
 _ONLY_MARKUP = re.compile(r"[ \t>]*(?:[-+*=_#|:~` \t]*|\d{1,9}[.)]?[ \t]*|(?:`{3,}|~{3,})[^`]*)")
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\Z")
-_EDGE = re.compile(r"[*_~`]+\Z")
-_FENCE_END = re.compile(r"[ \t>]*(?:`+|~+|\$+|\\\]?)[ \t]*")
-
-
-def _visible_code(line: str) -> str:
-    """A growing line of code or mathematics: what may be its end is not shown as part of it."""
-    return "" if _FENCE_END.fullmatch(line) else line
+_CODE_SPAN = re.compile(r"`[^`]*`")
+_CODE_END = re.compile(r"[ \t>]*(?:`+|~+|\$+|\\\]?)[ \t]*")
 
 
 def heal(line: str) -> str:
-    """The growing line as it may be shown: no raw ** or ` flashes by, and no heading or rule comes and goes."""
+    """The growing line as it may be shown: no raw ** or ` flashes by, no heading, rule or link comes and goes."""
     if _ONLY_MARKUP.fullmatch(line):
         return ""
-    line = _EDGE.sub("", _LINK.sub(r"\1", line))
+    if "](" in line:
+        line = _LINK.sub(r"\1", line)
+    line = _not_yet_an_address(line.rstrip("*_~`"))
     if line.count("`") % 2:
         return line + "`"
-    if "**" in line and re.sub(r"`[^`]*`", "", line).count("**") % 2:
+    if line.count("**") and _CODE_SPAN.sub("", line).count("**") % 2:
         return line.rstrip() + "**"
     return line
 
 
-# Words to which no rule of Markdown applies, wherever they stand within a line that has begun
-_WORDS = r"(?:[^\W_]|[ ,.:;!?'\"%+=\-，。、：；！？“”‘’（）《》])"
-_PLAIN = re.compile(rf"{_WORDS}*[^\W_]")
+def _not_yet_an_address(line: str) -> str:
+    """An address that grows is text until it ends: a link's markup would be sent again for each piece of it."""
+    start = line.rfind(" ") + 1
+    if line.find("://", start) < 0 and line.find("www.", start) < 0:
+        return line
+    return line[:start] + line[start:].replace("://", "\\://").replace("www.", "www\\.")
+
+
+def _visible_code(line: str) -> str:
+    """A growing line of code or mathematics: what may be its end is not shown as part of it."""
+    return "" if _CODE_END.fullmatch(line) else line
+
+
+# Words to which no rule of Markdown applies, wherever they stand in a line that has begun
+_PLAIN = re.compile(r"(?:[^\W_]|[ ,.:;!?'\"%+=\-，。、：；！？“”‘’（）《》])*[^\W_]")
 _BEGUN = re.compile(r"(?:[ \t]|>|[-+*] |\d{1,9}[.)] |#{1,6} )*(?:\*{1,3}|_{1,3}|`{1,2}|[\"'(“（])?[^\W\d_][^|<]*")
-_LAST_WORD = re.compile(r"[^ \t]+\Z")
-_RUN = re.compile(r"[^\W_]{2,}\Z")
-_ADDRESS = re.compile(r"[:@&/]|www")
+_LENGTHENED = re.compile(r"[:@&/]|www")
 
 
 def may_grow_plainly(lines: str, partial: str, shown: str) -> bool:
     """Whether plain words added to this line are just added to what is shown. True only if
 
-    1. the line has begun with a word, so no words can make another kind of block of it;
-    2. it ends in letters which are the end of what is shown: they are text, not an address, a definition, a lost cell;
-    3. no definition may be open in the lines before it, whose title the words could close;
-    4. healing changed nothing that more words would change again.
+    1. it ends in letters which are the end of what is shown: they are text, not an address, a definition, a lost cell;
+    2. no definition may be open in the lines before it, whose title the words could close;
+    3. the line has begun with a word, so that no words can make another kind of block of it.
     """
-    run = _RUN.search(partial)
-    return bool(
-        run and shown.endswith(run[0]) and "[" not in lines and _BEGUN.fullmatch(partial) and heal(partial) == partial
+    end = partial[-2:]
+    return (
+        len(end) == 2 and end.isalnum() and shown.endswith(end) and "[" not in lines and bool(_BEGUN.fullmatch(partial))
     )
 
 
@@ -315,15 +351,17 @@ def grows_plainly(partial: str, text: str) -> bool:
     It must end in a letter: white space at the end of a line is dropped in a paragraph and kept in code. The last word
     of the line must not be an address, or an entity, that the text would lengthen.
     """
-    return bool(_PLAIN.fullmatch(text)) and not _ADDRESS.search(_LAST_WORD.search(partial)[0] + text.partition(" ")[0])
+    if not _PLAIN.fullmatch(text):
+        return False
+    return not _LENGTHENED.search(partial[partial.rfind(" ") + 1 :] + text.partition(" ")[0])
 
 
-# --- lines within a fence
+# --- lines within a fence --------------------------------------------------------------------------------------------
 
 _FENCE_START = re.compile(r"`{3,}|~{3,}")
 
 
-class _Code:
+class _Fence:
     """An open fence at the left margin, the last block: what follows is text, up to the line that closes it."""
 
     def __init__(self, head: str, marker: str) -> None:
@@ -334,13 +372,13 @@ class _Code:
         self._break = ""  # before the next line; the first has none
 
     @classmethod
-    def at_end_of(cls, block: Block, shown: str, lines: list[str]) -> "_Code | None":
-        """`lines`: the block's complete ones, its fence first."""
-        fence = _FENCE_START.match(lines[0]) if lines and block.html.startswith("<pre>") else None
-        if not fence or block.html.startswith('<pre><code class="language-math"'):
+    def at_end_of(cls, block: Block, shown: str, lines: list[str]) -> Self | None:
+        """`lines`: the block's own, its fence first; the last is the one that grows."""
+        marker = _FENCE_START.match(lines[0])
+        if not marker or not block.html.startswith("<pre") or 'class="language-math"' in block.html:
             return None
-        code = cls(shown[: shown.rindex("<code>") + len("<code>")], fence[0])
-        return code if code.take(lines[1:]) else None
+        fence = cls(shown[: shown.rindex("<code>") + len("<code>")], marker[0])
+        return fence if fence.take(lines[1:-1]) else None
 
     def take(self, lines: list[str]) -> bool:
         """Whether these complete lines are code, all of them; if not, it is for the parser to say what they are."""
@@ -357,3 +395,90 @@ class _Code:
 
     def may_close(self, texts: list[str]) -> bool:
         return any(self._marker in text for text in texts)
+
+
+# --- items of a list or table ----------------------------------------------------------------------------------------
+
+_MARKER = re.compile(r"[ \t]*(?:[-+*]|\d{1,9}[.)])")
+_LIST_TAG = re.compile(r'<(/?)([uo]l|li)\b(?: data-sourcepos="(\d+):)?')
+_ROW = re.compile(r'<tr(?: data-sourcepos="(\d+):[^"]*")?>')
+
+
+class _Items:
+    """A list at the left margin, or a table: the last block, of which only the last item is parsed as it grows.
+
+    Where its last item begins, the parser's state is known: in a list of this kind, or a table with these columns. A
+    stub with one item "x" stands for the items before. Whether a list is loose depends on all of its items: should it
+    become loose, the stub does too; `take` sees that, and the parser is asked about all.
+    """
+
+    def __init__(self, stub: str, before: str, lines: str, dress: Callable[[str, bool], str]) -> None:
+        self.lines = lines  # complete ones, from the last item's first on
+        self._stub = stub
+        self._before = before  # HTML of the block up to the last item
+        self._dress = dress
+        doubled = dress(markdown.parse(stub * 2 if "|" not in stub else stub + "|x|\n")[0].html, False)
+        self._stub_html = doubled[: _items(doubled)[1].start]
+
+    @classmethod
+    def at_end_of(
+        cls, block: Block, shown: str, lines: list[str], visible: str, growing: bool, dress: Callable[[str, bool], str]
+    ) -> Self | None:
+        """`lines`: the block's own; the last is the one that grows. None unless just one stub gives what is shown."""
+        found = _items(block.html) if block.html.startswith(("<ul", "<ol", "<table")) else []
+        if not found:
+            return None
+        *complete, _ = lines
+        first = found[-1].line - 1 - block.line
+        source = "".join(line + "\n" for line in complete[first:])
+        before = shown[: _items(shown)[-1].start]
+        ways = [cls(stub, before, source, dress) for stub in _stubs(block.html, [*complete, visible], first)]
+        fitting = [way for way in ways if way.take([], visible, growing) == shown]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def take(self, lines: list[str], visible: str, growing: bool) -> str | None:
+        """The block with these complete lines and this growing one; None if the parser must be asked about it all."""
+        source = self.lines + "".join(line + "\n" for line in lines)
+        blocks = markdown.parse(self._stub + source + visible)
+        if len(blocks) != 1:
+            return None
+        html = self._dress(blocks[0].html, growing)
+        items, before = _items(html), self._before
+        if len(items) < 2 or html[: items[1].start] != self._stub_html:
+            return None
+        self.lines = source
+        if len(items) > 2:
+            self._before += html[items[1].start : items[-1].start]
+            self.lines = _after_line(source, _items(blocks[0].html)[-1].line - 1 - self._stub.count("\n"))
+        return before + html[items[1].start :]
+
+
+class _Item(NamedTuple):
+    start: int  # in the HTML
+    line: int  # in the source, from 1; 0 where the HTML does not say
+
+
+def _items(block: str) -> list[_Item]:
+    """The outermost items of a list, or the rows of a table's body."""
+    if "<table" in block[:200] and not block.startswith(("<ul", "<ol")):
+        body = block.find("<tbody>")
+        return [_Item(row.start(), int(row[1] or 0)) for row in _ROW.finditer(block, body)] if body >= 0 else []
+    items, depth = [], 0
+    for tag in _LIST_TAG.finditer(block):
+        if tag[2] != "li":
+            depth += -1 if tag[1] else 1
+        elif depth == 1 and not tag[1]:
+            items.append(_Item(tag.start(), int(tag[3] or 0)))
+    return items
+
+
+def _stubs(block: str, lines: list[str], first: int) -> list[str]:
+    """Sources that could stand for the items before line `first`: for a list, a tight one and a loose one."""
+    if block.startswith("<table"):
+        return ["\n".join(lines[:2]) + "\n|x|\n"]
+    marker = _MARKER.match(lines[first])
+    return [f"{marker[0]} x\n", f"{marker[0]} x\n\n"] if marker else []
+
+
+def _after_line(text: str, count: int) -> str:
+    return "\n".join(text.split("\n")[count:])

@@ -41,7 +41,7 @@ MAX_CODE_LINE = 2_000  # regular expressions of lexers are at worst quadratic wi
 LONG_QUERY = 100  # characters after "?" that make a link worth a warning: data may leave in it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one instance for each language: caches go by it
 class Labels:
     """The words of the interface that stand inside rendered text, in the reader's language."""
 
@@ -84,15 +84,18 @@ _QUOTES = re.compile(rf"(?:[ \t]*>){{{MAX_QUOTES + 1},}}")
 _UNREADABLE = re.compile("[\0\ud800-\udfff\ufeff]")
 
 
-def clean_characters(text: str) -> str:
+def readable(text: str) -> str:
     """Without what no UTF-8 parser takes (half a surrogate pair), changes (NUL), or drops at the start only (a BOM)."""
     return text if text.isascii() and "\0" not in text else _UNREADABLE.sub("\ufffd", text)
 
 
+def with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def source_of(text: str) -> str:
     source = Source()
-    lines = clean_characters(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(map(source.line, lines))
+    return "\n".join(map(source.line, with_newlines(readable(text)).split("\n")))
 
 
 class Source:
@@ -175,6 +178,13 @@ class Block(NamedTuple):
     line: int
     html: str
 
+    def key(self) -> str:
+        """The HTML without positions in the source: the same for the same Markdown, wherever it stands."""
+        return _POSITION.sub("", self.html)
+
+    def moved(self, lines: int) -> "Block":
+        return self._replace(line=self.line + lines) if self.line >= 0 else self
+
 
 def parse(source: str) -> list[Block]:
     if len(source) > MAX_TEXT:
@@ -219,7 +229,7 @@ def _split(rendered: str) -> list[Block]:
         depth += -1 if closing else 0 if tag[0].startswith("<hr") else 1
         if depth == 0:
             end = tag.end()
-            found.append(Block(line, _bounded(_POSITION.sub("", rendered[start:end]))))
+            found.append(Block(line, _bounded(rendered[start:end])))
     if raw := rendered[end:].strip("\n"):
         found.append(Block(-1, _plain(raw)))
     return found
@@ -278,7 +288,6 @@ _DRESSED = re.compile(
     r'<pre><code(?: class="language-(?P<language>[^"]*)")?>(?P<code>.*?)</code></pre>'
     r'|<span data-math-style="(?P<style>inline|display)">(?P<tex>.*?)</span>'
     r'|<sup class="footnote-ref"><a[^>]*>(?P<reference>[^<]*)</a></sup>'
-    r'|(?P<back> <a class="footnote-backref">.*?</a>)'
     r'|<a(?P<link>(?: [a-z]+="[^"]*")*)>(?P<text>.*?)</a>'
     r'|<img(?P<image>(?: [a-z]+="[^"]*")*)>'
     r"|<(?P<heading>/?h[1-6])>"
@@ -289,6 +298,7 @@ _DRESSED = re.compile(
     r'|<section class="(?P<section>footnotes)">',
     re.S,
 )
+_BACK = re.compile(r' <a class="footnote-backref">.*?</a>')
 _ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
 _HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}  # the message's own heading is h2
 _ALIGN = {"right": ' class="num"', "center": ' class="mid"'}
@@ -323,9 +333,6 @@ class _Dresser:
             f'<sup class="reference"><button type="button" data-act="footnote" aria-label="{label}">'
             f"{found['reference']}</button></sup>"
         )
-
-    def back(self, found: re.Match[str]) -> str:
-        return ""
 
     def link(self, found: re.Match[str]) -> str:
         attributes = dict(_ATTRIBUTE.findall(found["link"]))
@@ -367,7 +374,7 @@ class _Dresser:
 
 
 _ACTS = {
-    "code": "code", "tex": "maths", "reference": "reference", "back": "back", "text": "link", "image": "image",
+    "code": "code", "tex": "maths", "reference": "reference", "text": "link", "image": "image",
     "heading": "heading", "table": "table", "cell": "cell", "align": "cell", "task": "task", "title": "alert",
     "section": "footnotes",
 }  # fmt: skip
@@ -375,7 +382,10 @@ _ACTS = {
 
 def dress(block: str, labels: Labels = ENGLISH, *, growing: bool = False) -> str:
     """The safe HTML of one block of `parse`. Code at the end of what is growing is not highlighted yet."""
-    return _DRESSED.sub(_Dresser(labels, growing), _CLEANER.clean(block))
+    safe = _CLEANER.clean(block)
+    if "footnote-backref" in safe:
+        safe = _BACK.sub("", safe)
+    return _DRESSED.sub(_Dresser(labels, growing), safe)
 
 
 # --- links and images ------------------------------------------------------------------------------------------------
@@ -384,6 +394,7 @@ _SCHEME = re.compile(r"^(?:https?://|mailto:)")
 _OUT = 'rel="noopener noreferrer nofollow" target="_blank"'
 
 
+@lru_cache(maxsize=128)  # a growing paragraph shows the same links many times
 def _link(href: str, title: str, text: str, labels: Labels) -> str:
     """`href` and `title` are as the cleaner wrote them: escaped. Without an address to follow only the text stays."""
     host = host_of(html.unescape(href))

@@ -294,9 +294,7 @@ def _without_superseded(events: list[Event]) -> list[Event]:
     return [
         event
         for event in events
-        if not isinstance(event, UsageSeen)
-        or event.place == "final_chunk"
-        or last[event.place, event.index] is event
+        if not isinstance(event, UsageSeen) or event.place == "final_chunk" or last[event.place, event.index] is event
     ]
 
 

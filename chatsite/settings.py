@@ -121,9 +121,7 @@ TEMPLATES = [
 ]
 
 # One file and no other server, or PostgreSQL for several processes
-DATABASES = {
-    "default": dj_database_url.parse(os.environ.get("DATABASE_URL", f"sqlite:///{DATA_DIR / 'chat.sqlite3'}"))
-}
+DATABASES = {"default": dj_database_url.parse(os.environ.get("DATABASE_URL", f"sqlite:///{DATA_DIR / 'chat.sqlite3'}"))}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         # Deferred transactions that read before they write fail at once under a second writer, whatever the timeout.

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripted import ScriptedUpstream
+from tests.scripted import ScriptedUpstream, chat_stream
 from tests.site import Site, Visitor, copy_of, prepared_database, wait_for
 
 
@@ -19,7 +19,7 @@ def upstream():
 
 
 @pytest.fixture
-def make_site(prepared: Path, tmp_path: Path, upstream: ScriptedUpstream):
+def make_site(prepared: Path, tmp_path: Path, upstream):
     """Starts a site that knows `models` of the scripted upstream."""
     sites = []
 
@@ -43,9 +43,10 @@ def make_site(prepared: Path, tmp_path: Path, upstream: ScriptedUpstream):
 
 
 @pytest.fixture
-def site(make_site) -> Site:
-    """A site with the demo model only what the scripted upstream lists at its start."""
-    return make_site()
+def site(make_site, upstream) -> Site:
+    """A site with the model "tiny", which answers in three words; a test may script another answer."""
+    upstream.script("tiny", chat_stream(["Hello ", "there", "."], usage=(9, 3)))
+    return make_site("tiny")
 
 
 @pytest.fixture

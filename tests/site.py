@@ -59,7 +59,11 @@ class Site:
         environment = {**os.environ, **self.environment, **extra, "PORT": str(self.port), "CHAT_DATA": str(self.folder)}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve"], cwd=ROOT, env=environment, stdout=open(self.log, "a"), stderr=subprocess.STDOUT
+            [sys.executable, "manage.py", "serve"],
+            cwd=ROOT,
+            env=environment,
+            stdout=open(self.log, "a"),
+            stderr=subprocess.STDOUT,
         )
         wait_for(self.answers, 20)
         return self
@@ -230,5 +234,4 @@ def prepared_database(folder: Path) -> Path:
 def copy_of(prepared: Path, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     shutil.copy(prepared / "chat.sqlite3", folder / "chat.sqlite3")
-    shutil.copy(prepared / "secret-key", folder / "secret-key")
     return folder

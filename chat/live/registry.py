@@ -16,13 +16,14 @@ from django.utils import timezone
 from chat import settlement
 from chat.live.growth import Growth
 from chat.live.reading import LiveCompletion
+from chat.live.recounting import recount_some
 from chat.live.saving import IDLE_BEAT_SECONDS, SAVE_SECONDS, DeclaredDead, Saver
 from chat.live.threads import in_reader, in_writer
 from chat.models import Completion, Presence, Process
 from chat.prompts import NothingToAnswer, call_for
 from chat.settlement import Ending
 from chat.tokens import prompt_estimate
-from chat.upstream import client
+from chat.upstream import client, demo
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +74,11 @@ class Registry:
             await in_writer(bury_all)
         await in_writer(Process.objects.create, id=self.process)
         await client.warm()
+        if settings.DEMO:
+            await demo.start()
         self.keep(self._save_forever())
         self.keep(self._tick_forever())
+        self.keep(self._recount_forever())
         self.keep(self._do_chores_forever())
 
     def _take_lock_file(self) -> None:
@@ -204,7 +208,10 @@ class Registry:
                 completion.check_deadlines(now)
             if self.live or self._saver.has_unsaved or now >= beat_due:
                 beat_due = now + IDLE_BEAT_SECONDS
-                await self._save()
+                try:
+                    await self._save()
+                except Exception:
+                    logger.exception("a save failed; the next one follows")
 
     async def _save(self) -> None:
         try:
@@ -262,6 +269,14 @@ class Registry:
         for pk, (beat, times) in looks.items():
             if times >= STILL_LOOKS:
                 await in_writer(declare_dead, pk, beat)
+
+    async def _recount_forever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                await recount_some()
+            except Exception:
+                logger.exception("recounting failed; it is tried again")
 
     async def _do_chores_forever(self) -> None:
         while True:

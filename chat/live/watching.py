@@ -116,11 +116,8 @@ async def watch(pk: int, labels: Labels) -> AsyncIterator[News]:
     global watchers
     watchers += 1
     try:
-        while True:
-            if found := registry.live.get(pk):
-                break
-            completion = await in_reader(Completion.objects.get, pk=pk)
-            messages = await in_reader(lambda: list(completion.messages.values_list("pk", flat=True)))
+        while (found := registry.live.get(pk)) is None:
+            completion, messages = await in_reader(_saved, pk)
             if completion.is_settled:
                 yield Settled(messages)
                 return
@@ -133,6 +130,11 @@ async def watch(pk: int, labels: Labels) -> AsyncIterator[News]:
             yield news
     finally:
         watchers -= 1
+
+
+def _saved(pk: int) -> tuple[Completion, list[int]]:
+    completion = Completion.objects.get(pk=pk)
+    return completion, list(completion.messages.values_list("pk", flat=True))
 
 
 async def _follow(watched: Watched, labels: Labels) -> AsyncIterator[News]:
@@ -188,6 +190,12 @@ def line_of(watched: Watched) -> Line:
     )
 
 
+def _news_of(completion: Completion, seen: int) -> tuple[bool, list[tuple[int, str]]]:
+    settled = Completion.objects.get(pk=completion.pk).is_settled
+    new = completion.segments.filter(number__gt=seen).order_by("number")
+    return settled, list(new.values_list("number", "content"))
+
+
 class Followed(Watched):
     """A completion that is live in another process, seen through its segments."""
 
@@ -200,12 +208,14 @@ class Followed(Watched):
         return followed
 
     async def _poll(self, completion: Completion) -> None:
-        number = 0
+        seen = 0
         while not self.settled:
-            new = completion.segments.filter(number__gt=number).order_by("number")
-            for number, content in await in_reader(lambda new=new: list(new.values_list("number", "content"))):
+            # The status first: what settles it removes the segments, and what was saved before is still read.
+            settled, segments = await in_reader(_news_of, completion, seen)
+            for number, content in segments:
                 self._take(orjson.loads(content))
-            self.settled = await in_reader(lambda: Completion.objects.get(pk=completion.pk).is_settled)
+                seen = number
+            self.settled = settled
             self.growth.tell()
             await asyncio.sleep(POLL_SECONDS)
 

@@ -97,9 +97,7 @@ class Completion(models.Model):
         indexes = [
             models.Index(fields=["status", "created"], name="completion_queue"),
             models.Index(fields=["conversation", "status"], name="completion_in_conversation"),
-            models.Index(
-                fields=["recounts_left"], name="completion_recounts", condition=models.Q(recounts_left__gt=0)
-            ),
+            models.Index(fields=["recounts_left"], name="completion_recounts", condition=models.Q(recounts_left__gt=0)),
         ]
 
     def __str__(self) -> str:

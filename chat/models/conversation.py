@@ -16,7 +16,7 @@ class ConversationQuerySet(models.QuerySet):
 class Conversation(models.Model):
     """A tree of messages of one person.
 
-        open ──▶ deleted (hidden, its live replies stopped) ──▶ purged (gone, with every message)
+    open ──▶ deleted (hidden, its live replies stopped) ──▶ purged (gone, with every message)
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -5,6 +5,7 @@ import os
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from chat.upstream import demo
 from chat.upstream.contract import Endpoint
 from chat.upstream.profiles import Profile, profile
 
@@ -32,6 +33,8 @@ class Provider(models.Model):
 
     @property
     def endpoint(self) -> Endpoint:
+        if self.profile == "demo":
+            return demo.endpoint()  # each process has its own
         return Endpoint(self.base_url, self.profile, os.environ.get(self.key_variable, ""))
 
 

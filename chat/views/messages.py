@@ -28,7 +28,9 @@ def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
         return refusal(request, form.complaint, 422)
     fields = form.cleaned_data
     if conversation and fields["parent"] and not conversation.messages.filter(pk=fields["parent"]).exists():
-        return refusal(request, _("The message that this one answers is gone. Reload the page; your text is kept."), 409)
+        return refusal(
+            request, _("The message that this one answers is gone. Reload the page; your text is kept."), 409
+        )
     return _asked(
         request,
         form,
@@ -117,7 +119,9 @@ def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> Ht
     try:
         asked = ask(model)
     except asking.ReplyUnsettled:
-        return refusal(request, _("A reply is still arriving here. Stop it, or wait for its end; your text is kept."), 409)
+        return refusal(
+            request, _("A reply is still arriving here. Stop it, or wait for its end; your text is kept."), 409
+        )
     except asking.CannotContinue:
         return refusal(request, _("This reply cannot be continued. Regenerate it instead."), 409)
     except asking.KeyReused as reuse:

@@ -75,7 +75,9 @@ def _chosen(
     """The conversation's model, or the one last used, or the first that is not the demo."""
     wanted = conversation.model_id if conversation else _last_used(request)
     by_id = {model.pk: model for model in models}
-    return by_id.get(wanted) or next((m for m in models if m.provider.profile != "demo"), None) or next(iter(models), None)
+    return (
+        by_id.get(wanted) or next((m for m in models if m.provider.profile != "demo"), None) or next(iter(models), None)
+    )
 
 
 def _last_used(request: HttpRequest) -> int | None:
@@ -87,9 +89,7 @@ def conversation_groups(request: HttpRequest, current: Conversation | None = Non
     """The sidebar: conversations under Today, Yesterday, Last 7 days, and months."""
     now = timezone.localtime()
     found = Conversation.objects.for_person(request.user).order_by("-active")[:SIDEBAR_LENGTH]
-    live = set(
-        Completion.objects.unsettled().filter(person=request.user).values_list("conversation_id", flat=True)
-    )
+    live = set(Completion.objects.unsettled().filter(person=request.user).values_list("conversation_id", flat=True))
     entries = [{"conversation": c, "live": c.pk in live, "current": c == current} for c in found]
     grouped = groupby(entries, key=lambda entry: age_of(entry["conversation"].active, now))
     return [{"name": name, "entries": list(members)} for name, members in grouped]

@@ -29,8 +29,9 @@ class Command(BaseCommand):
     async def connect(self) -> None:
         import asyncio
 
-        from chat.connecting import connect_environment
+        from chat.connecting import connect_demo, connect_environment
 
+        await asyncio.to_thread(connect_demo)
         await asyncio.to_thread(connect_environment)
 
     async def announce(self, address: tuple[str, int]) -> None:

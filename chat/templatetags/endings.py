@@ -1,0 +1,145 @@
+"""Ends that are not whole: a badge, and one clear sentence. What happened, what was kept, what to do."""
+
+from dataclasses import dataclass
+
+from django import template
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from chat.articles import Article
+from chat.models import Completion, Message
+from chat.templatetags.quiet_line import grouped
+from django.utils.formats import number_format
+
+register = template.Library()
+
+Status = Completion.Status
+
+CUTS = {
+    "ended_without_reason": gettext_lazy("The provider ended the stream after %(tokens)s and gave no reason."),
+    "missing_choice": gettext_lazy("The provider sent fewer answers than were asked for."),
+    "garbled": gettext_lazy("After %(tokens)s, what the provider sent could not be read any more."),
+    "reset": gettext_lazy("The connection to the provider broke after %(tokens)s."),
+    "stalled": gettext_lazy("The provider sent nothing more after %(tokens)s, and was not waited for any longer."),
+    "too_long": gettext_lazy("The reply grew longer than one reply may be; it was ended after %(tokens)s."),
+    "deadline": gettext_lazy("The reply took longer than one reply may; it was ended after %(tokens)s."),
+}
+CLOSED = gettext_lazy("The provider closed the stream after %(tokens)s.")
+
+# By kind of error: what the badge says after "Provider error:", and what can be done.
+ERRORS = {
+    "auth": (gettext_lazy("the key is refused"), gettext_lazy("An administrator has to renew the key of this provider.")),
+    "quota": (gettext_lazy("no credit left"), gettext_lazy("An administrator has to top up the account at this provider; another model may answer.")),
+    "rate_limited": (gettext_lazy("too many requests"), gettext_lazy("Wait a minute, then regenerate.")),
+    "overloaded": (gettext_lazy("overloaded"), gettext_lazy("Regenerate in a while, or choose another model.")),
+    "busy": (gettext_lazy("busy"), gettext_lazy("It works on another reply. Regenerate in a while.")),
+    "bad_request": (gettext_lazy("request refused"), gettext_lazy("The provider does not accept this request. Another model may.")),
+    "context_too_long": (gettext_lazy("conversation too long"), gettext_lazy("It does not fit into this model’s context. Edit an earlier message, or choose a model with a longer context.")),
+    "content_filter": (gettext_lazy("refused by its filter"), gettext_lazy("Edit the message, or choose another model.")),
+    "unreachable": (gettext_lazy("not reachable"), gettext_lazy("The provider did not answer. If it runs on this machine, start it, then regenerate.")),
+    "upstream": (gettext_lazy("an error of its own"), gettext_lazy("Regenerate, or choose another model.")),
+}
+STOPS = {
+    "administrator": gettext_lazy("An administrator stopped this reply. What had arrived is saved."),
+    "cap": gettext_lazy("It reached the longest answer that is set for this model. What had arrived is saved."),
+    "revoked": gettext_lazy("The right to this model ended. What had arrived is saved."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """`icon` without its "i-"; `warns`: nobody wished this end; `quote`: the provider's own words."""
+
+    title: str
+    sentence: str
+    icon: str
+    warns: bool = False
+    quote: str = ""
+
+
+@register.simple_tag
+def ending_of(article: Article) -> Ending | None:
+    completion = article.completion
+    if completion is None or not completion.is_settled:
+        return None
+    if completion.status == Status.COMPLETE:
+        return _of_complete(article.message, completion)
+    if article.message.finish_reason and article.message.finish_reason != "length":
+        return Ending(_("Whole, end not confirmed"), _("The answer says that it is whole, but the provider did not confirm the end."), "unknown")
+    return _OF_STATUS[completion.status](article, completion)
+
+
+def _of_complete(message: Message, completion: Completion) -> Ending | None:
+    match message.finish_reason:
+        case "length":
+            sentence = _("It reached the longest answer that was asked for, %(tokens)s. Continue?")
+            return Ending(_("Cut at its length limit"), sentence % {"tokens": tokens(completion.max_output)}, "cut")
+        case "content_filter":
+            return Ending(_("Ended by the provider’s filter"), _("The provider held back the rest. What came before is kept."), "unknown", True)
+        case "tool_calls":
+            return Ending(_("Asked for a tool"), _("The model wanted to use a tool; this site has none to offer."), "unknown")
+    if not message.text:
+        return Ending(_("Empty answer"), _("The provider ended the reply properly, but sent no text."), "unknown", True)
+    return None
+
+
+def _of_stopped(article: Article, completion: Completion) -> Ending:
+    if completion.usage_source == Completion.Source.NOT_SENT:
+        return Ending(_("Stopped"), _("It was stopped before anything was sent to the provider."), "stop")
+    sentence = STOPS.get(completion.reason)
+    if sentence is None:
+        sentence = _("What you saw is what is saved.") if article.message.text else _("Nothing had arrived yet.")
+    if completion.closing_ms is not None:
+        seconds = number_format(completion.closing_ms / 1000, decimal_pos=1)
+        sentence = f"{sentence} {_('Closed after %(seconds)s s.') % {'seconds': seconds}}"
+    return Ending(_("Stopped"), sentence, "stop")
+
+
+def _of_abandoned(article: Article, completion: Completion) -> Ending:
+    saved = completion.output_tokens
+    title = _("You left; saved at %(tokens)s") % {"tokens": tokens(saved)} if saved else _("You left before it began")
+    grace = completion.model.grace_seconds
+    sentence = _("The grace of %(seconds)d s ran out before you came back.") % {"seconds": grace} if grace else ""
+    return Ending(title, sentence, "sign-out")
+
+
+def _of_cut(article: Article, completion: Completion) -> Ending:
+    sentence = CUTS.get(completion.reason, CLOSED) % {"tokens": tokens(completion.output_tokens or 0)}
+    return Ending(_("Cut off by the provider"), f"{sentence} {_kept(article)}".strip(), "cut", True)
+
+
+def _of_failed(article: Article, completion: Completion) -> Ending:
+    if completion.reason == "not_started":
+        return Ending(_("Not started"), _("Nobody took it up within 10 minutes. Nothing was sent, and nothing was used."), "clock", True)
+    words, advice = ERRORS.get(completion.reason, ERRORS["upstream"])
+    sentence = f"{_kept(article, ask=False)} {advice}".strip()
+    return Ending(_("Provider error: %(error)s") % {"error": words}, sentence, "warn", True, completion.error)
+
+
+def _of_lost(article: Article, completion: Completion) -> Ending:
+    saved = completion.output_tokens or 0
+    if not saved:
+        return Ending(_("Interrupted by a restart"), _("The server restarted before anything arrived."), "restart", True)
+    sentence = _("The server restarted after %(tokens)s.") % {"tokens": tokens(saved)}
+    return Ending(_("Interrupted by a restart"), f"{sentence} {_kept(article)}", "restart", True)
+
+
+def _kept(article: Article, *, ask: bool = True) -> str:
+    saved = article.completion.output_tokens or 0
+    if not saved:
+        return ""
+    kept = ngettext("It is saved.", "They are saved.", saved)
+    return f"{kept} {_('Continue?')}" if ask and article.can_continue else kept
+
+
+def tokens(number: int) -> str:
+    return ngettext("%(number)s token", "%(number)s tokens", number) % {"number": grouped(number)}
+
+
+_OF_STATUS = {
+    Status.STOPPED: _of_stopped,
+    Status.ABANDONED: _of_abandoned,
+    Status.CUT: _of_cut,
+    Status.FAILED: _of_failed,
+    Status.LOST: _of_lost,
+}

@@ -1,0 +1,47 @@
+"""What the page says about models: how much they hold, what they do when their person leaves, how more are connected."""
+
+from collections.abc import Iterable
+
+from django import template
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from chat.models import LanguageModel
+from chat.upstream.profiles import PROFILES
+
+register = template.Library()
+
+
+@register.simple_tag
+def context_length(model: LanguageModel) -> str:
+    """262144 is "256k", 1048576 is "1M"; unknown stays unknown."""
+    length = model.context_length
+    if not length:
+        return "–"
+    for unit, name in ((1024, "k"), (1000, "k")):
+        if length % unit == 0:
+            thousands = length // unit
+            break
+    else:
+        thousands, name = round(length / 1000), "k"
+    return f"{thousands / 1000:g}M" if thousands >= 1000 and thousands % 1000 == 0 else f"{thousands // 1024}M" if thousands >= 1024 and thousands % 1024 == 0 else f"{thousands}{name}"
+
+
+@register.simple_tag
+def grace_of(model: LanguageModel) -> str:
+    grace = model.grace_seconds
+    if grace is None:
+        return _("finishes")
+    return ngettext("finishes within %(seconds)d s", "finishes within %(seconds)d s", grace) % {"seconds": grace}
+
+
+@register.filter
+def only_demo(models: Iterable[LanguageModel]) -> bool:
+    """Whether nothing real can answer yet."""
+    return all(model.provider.profile == "demo" for model in models)
+
+
+@register.simple_tag
+def key_variables() -> list[tuple[str, str]]:
+    """The environment variables from which providers are made at the start, and whose models they open."""
+    return [(profile.key_variable, profile.label) for profile in PROFILES.values() if profile.key_variable and profile.needs_key]

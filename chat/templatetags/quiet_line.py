@@ -1,0 +1,79 @@
+"""The quiet line under a message: when, how many tokens and how surely, how long. Values in, words out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from chat.models import Completion, Message
+
+register = template.Library()
+
+Source = Completion.Source
+SOURCES = {
+    Source.REPORTED: gettext_lazy("exact: reported by the provider"),
+    Source.COUNTED: gettext_lazy("exact: counted by the provider’s own tokenizer"),
+    Source.ESTIMATED: gettext_lazy("an estimate, and how far it may be off: the provider did not say"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """`kind`: exact is drawn solid, estimated hatched; what says nothing of tokens has neither."""
+
+    words: str
+    kind: str = ""
+    source: str = ""
+
+
+@register.simple_tag
+def usage_of(completion: Completion) -> list[Fact]:
+    source = completion.usage_source
+    if source == Source.NOT_SENT:
+        return [Fact(_("not sent, 0 tokens"))]
+    if completion.output_tokens is None or completion.input_tokens is None:
+        return [Fact(_("tokens unknown"))]
+    tokens_in, tokens_out = grouped(completion.input_tokens), grouped(completion.output_tokens)
+    if source != Source.ESTIMATED:
+        words = [_("%(tokens)s in") % {"tokens": tokens_in}, _("%(tokens)s out, exact") % {"tokens": tokens_out}]
+        return [Fact(words[0]), Fact(words[1], "exact", SOURCES.get(source, ""))]
+    figures = {"tokens": tokens_out, "bound": grouped(_bound(completion))}
+    words = [_("≈ %(tokens)s in") % {"tokens": tokens_in}, _("≈ %(tokens)s ± %(bound)s out") % figures]
+    return [Fact(words[0]), Fact(words[1], "estimated", SOURCES[source])]
+
+
+def _bound(completion: Completion) -> int:
+    tokens = completion.output_tokens
+    low = tokens if completion.output_low is None else completion.output_low
+    high = tokens if completion.output_high is None else completion.output_high
+    return max(high - tokens, tokens - low)
+
+
+def grouped(number: int) -> str:
+    return number_format(number, force_grouping=True)
+
+
+@register.simple_tag
+def duration(milliseconds: int) -> str:
+    return _("%(seconds)s s") % {"seconds": number_format(milliseconds / 1000, decimal_pos=1)}
+
+
+@register.simple_tag
+def thought_for(message: Message) -> str:
+    if message.thought_ms is None:
+        return _("Thoughts")
+    return _("Thought for %(seconds)d s") % {"seconds": max(1, round(message.thought_ms / 1000))}
+
+
+@register.simple_tag
+def moment(when: datetime) -> SafeString:
+    """In the site's time zone; page.js puts it into the reader's."""
+    local = timezone.localtime(when)
+    form = "H:i" if local.date() == timezone.localdate() else "j M, H:i" if local.year == timezone.localdate().year else "j M Y, H:i"
+    return format_html('<time datetime="{}">{}</time>', when.isoformat(timespec="seconds"), date_format(local, form))

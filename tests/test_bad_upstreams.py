@@ -1,0 +1,145 @@
+"""What a misbehaving upstream does to a reply: a status, a reason, a sentence, and nothing lost."""
+
+import pytest
+
+from tests.scripted import DONE, Answer, Close, Forever, Reset, Send, Stall, Wait, chat_stream, error, event, sse, whole
+from tests.test_stopping import asked
+
+HALF = ["Half ", "an ", "answer"]
+PARTIAL = "Half an answer"
+
+
+def stream(*steps, **more) -> Answer:
+    return chat_stream(HALF, finish=None, done=False, then=steps, every=0.01, **more)
+
+
+CASES = {
+    "resets in the middle": (stream(Reset()), ("cut", "reset"), PARTIAL),
+    "resets in the middle of a chunk": (
+        Answer([Send(b"ff\r\n" + event(text="Half")[:20]), Wait(0.1), Reset()], framing="raw"),
+        ("failed", "unreachable"),
+        "",
+    ),
+    "ends without its end": (stream(), ("cut", "ended_early"), PARTIAL),
+    "closes before the body's end": (stream(Close()), ("cut", "reset"), PARTIAL),
+    "finishes but sends no terminator": (
+        chat_stream(HALF, done=False, every=0.01),
+        ("cut", "no_terminator"),
+        PARTIAL,
+    ),
+    "sends its terminator but no finish_reason": (
+        chat_stream(HALF, finish=None, every=0.01),
+        ("cut", "ended_without_reason"),
+        PARTIAL,
+    ),
+    "sends an error inside the stream": (
+        stream(Send(sse({"error": {"message": "Overheated", "code": 500}})), Send(DONE)),
+        ("failed", "upstream"),
+        PARTIAL,
+    ),
+    "sends an error with status 200": (
+        whole({"error": {"message": "No instances", "code": 400, "type": "invalid_request_error"}}),
+        ("failed", "bad_request"),
+        "",
+    ),
+    "refuses the key": (error(401, "Incorrect API key"), ("failed", "auth"), ""),
+    "is out of money": (error(429, "Pay first", kind="insufficient_quota"), ("failed", "quota"), ""),
+    "answers with a web page": (
+        Answer([Send(b"<!doctype html><p>Sign in")], content_type="text/html", framing="content-length"),
+        ("cut", "garbled"),
+        "",
+    ),
+    "sends a line of 10 MB": (
+        Answer([Send(event(text="Half")), Send(b"data: " + b"x" * 10_000_000), Send(b"\n\n")]),
+        ("cut", "too_long"),
+        "Half",
+    ),
+    "sends broken UTF-8": (
+        Answer([Send(event(text="Half")), Send(b'data: {"choices":[{"index":0,"delta":{"content":"\xff\xe4"}}]}\n\n')]),
+        ("cut", "ended_early"),
+        "Half\ufffd\ufffd",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_upstream_that(name, site, alice, upstream):
+    answer, (status, reason), text = CASES[name]
+    upstream.script("tiny", answer)
+    sent = alice.send("Go", model="tiny")
+    row = site.settled(sent.completion, 20)
+    assert (row["status"], row["reason"]) == (status, reason)
+    assert site.message(sent.reply)["text"] == text
+    (charge,) = site.charges()
+    assert charge["output_tokens"] > 0 if text else charge["output_tokens"] == 0
+    assert "sk-canary" not in alice.http.get(f"/c/{sent.conversation}/").text + site.log.read_text()
+
+
+def test_an_upstream_that_refuses_connections_is_tried_again_and_costs_nothing(make_site, upstream):
+    upstream.script("tiny", chat_stream(["x"]))
+    site = make_site("tiny")
+    alice = site.visitor("alice")
+    site.change("UPDATE chat_provider SET base_url = 'http://127.0.0.1:9/v1' WHERE profile != 'demo'")
+    sent = alice.send("Go", model="tiny")
+    row = site.settled(sent.completion, 20)
+    assert (row["status"], row["reason"], row["attempts"]) == ("failed", "unreachable", 3)
+    (charge,) = site.charges()
+    assert (charge["source"], charge["input_tokens"], charge["output_tokens"]) == ("not sent", 0, 0)
+    assert "127.0.0.1:9" in alice.http.get(f"/c/{sent.conversation}/").text
+
+
+def test_a_busy_upstream_is_asked_again_when_it_says(site, alice, upstream):
+    upstream.script("tiny", error(429, "slow down", headers={"Retry-After": "1"}), chat_stream(["Now"], usage=(5, 1)))
+    with alice.socket() as page:
+        sent = alice.send("Go", model="tiny")
+        page.watch(sent.completion)
+        lines = []
+        while not any("waiting for the provider" in line for line in lines):
+            lines.append(page.next("line")["html"])
+        row = site.settled(sent.completion)
+    assert (row["status"], row["attempts"]) == ("complete", 2)
+    first, second = asked(upstream)
+    assert second.arrived_at - first.arrived_at >= 1
+    assert len(site.charges()) == 1
+
+
+def test_nothing_is_repeated_after_the_first_delta(site, alice, upstream):
+    failing = stream(Send(sse({"error": {"message": "busy", "code": 503}})))
+    upstream.script("tiny", failing, chat_stream(["again"]))
+    sent = alice.send("Go", model="tiny")
+    row = site.settled(sent.completion)
+    assert (row["status"], row["attempts"]) == ("failed", 1)
+    assert site.message(sent.reply)["text"] == PARTIAL
+
+
+@pytest.fixture
+def impatient(make_site, upstream):
+    upstream.script("tiny", chat_stream(["x"]))
+    return make_site("tiny", CHAT_FIRST_DELTA_SECONDS="1", CHAT_PROGRESS_SECONDS="1")
+
+
+STALLS = {
+    "stalls before the first delta": (Answer([Stall()]), ""),
+    "stalls in the middle": (stream(Stall()), PARTIAL),
+    "sends only comments": (stream(Forever(b": still here\n\n", every=0.1)), PARTIAL),
+    "never answers": (Answer([Stall()], framing="raw"), ""),
+}
+
+
+@pytest.mark.parametrize("name", STALLS)
+def test_a_stalling_upstream_that(name, impatient, upstream):
+    answer, text = STALLS[name]
+    upstream.script("tiny", answer)
+    sent = impatient.visitor().send("Go", model="tiny")
+    row = impatient.settled(sent.completion, 10)
+    assert (row["status"], row["reason"]) == ("cut", "stalled")
+    assert impatient.message(sent.reply)["text"] == text
+    asked(upstream)[0].wait_closed(1)
+
+
+def test_an_upstream_that_never_stops_is_stopped_at_the_cap(site, alice, upstream):
+    upstream.script("tiny", Answer([Forever(event(text="x" * 10_000), every=0.001)]))
+    sent = alice.send("Go", model="tiny")
+    row = site.settled(sent.completion, 60)
+    assert (row["status"], row["reason"]) == ("cut", "too_long")
+    assert 2_000_000 <= len(site.message(sent.reply)["text"]) <= 2_100_000
