@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 from chat.transcript import Transcript
@@ -66,7 +67,7 @@ def openai_chat_samples() -> list[Sample]:
 
 def cut(body: bytes, places: Iterable[int]) -> list[bytes]:
     ends = [0, *sorted(places), len(body)]
-    return [body[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [body[start:end] for start, end in pairwise(ends)]
 
 
 def read(reader: Reader, pieces: Iterable[bytes]) -> list[Event]:

@@ -169,13 +169,17 @@ def _usage(prompt: int, completion: int) -> dict:
 
 @dataclass
 class SeenRequest:
-    """`closed` says how the client went: "fin" or "reset"; "" while it is here, or after it waited for the end."""
+    """`closed` says how the client went: "fin" or "reset"; "" while it is here, or after it waited for the end.
+
+    `connection` counts them from 1: the same number means that a connection was used again.
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     body: dict
     arrived_at: float
+    connection: int
     sent: list[tuple[float, bytes]] = field(default_factory=list)
     answered_at: float | None = None
     closed_at: float | None = None
@@ -200,11 +204,13 @@ class ScriptedUpstream:
 
     def __init__(self) -> None:
         self.requests: list[SeenRequest] = []
-        self.connections = 0
-        self.most_connections = 0
+        self.connections = 0  # open now
+        self.most_connections = 0  # open at the same time
+        self.all_connections = 0  # ever opened
         self._scripts: dict[str, list[Script]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._serving = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._listener.getsockname()[1]
 
@@ -226,6 +232,7 @@ class ScriptedUpstream:
 
     def __enter__(self) -> "ScriptedUpstream":
         self._thread.start()
+        self._serving.wait(5)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -235,6 +242,7 @@ class ScriptedUpstream:
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(self._loop.create_server(lambda: _Connection(self), sock=self._listener))
+        self._loop.call_soon(self._serving.set)
         self._loop.run_forever()
         server.close()
         for task in asyncio.all_tasks(self._loop):
@@ -271,11 +279,16 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._upstream.connections += 1
+        self._upstream.all_connections += 1
+        self._number = self._upstream.all_connections
         self._upstream.most_connections = max(self._upstream.most_connections, self._upstream.connections)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if self._task is None and (request := self._whole_request()):
+        if not self._received[:1].isalpha() and self._received:  # TLS, where there is none
+            self._transport.write(b"HTTP/1.1 400 No\r\n\r\n")
+            self._transport.close()
+        elif self._task is None and (request := self._whole_request()):
             self._request = request
             self._upstream.requests.append(request)
             self._task = asyncio.get_running_loop().create_task(self._answer(request))
@@ -311,7 +324,7 @@ class _Connection(asyncio.Protocol):
         self._received = rest[length:]
         method, path, _ = first.split(" ")
         body = json.loads(rest[:length]) if length else {}
-        return SeenRequest(method, path.partition("?")[0], headers, body, arrived_at=time.monotonic())
+        return SeenRequest(method, path.partition("?")[0], headers, body, time.monotonic(), self._number)
 
     async def _answer(self, request: SeenRequest) -> None:
         answer = self._upstream._answer_to(request)

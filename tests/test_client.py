@@ -1,15 +1,21 @@
 """The door to upstreams, over real sockets: what it hands on, and when it lets go."""
 
 import asyncio
+import gzip
+import logging
+import socket
 import time
-from collections.abc import Awaitable, Iterator
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
 from typing import TypeVar
 
 import pytest
 
 from chat.upstream import client
-from chat.upstream.contract import BodyEnd, Call, Delta, Endpoint, Event, Failure, Opened, Terminator, Turn
-from tests.samples import Sample, assert_as_expected, folded, openai_chat_samples
+from chat.upstream.contract import BodyEnd, Call, Delta, Endpoint, Event, Failure, Garbled, Opened, Terminator, Turn
+from tests import scripted
+from tests.samples import Sample, assert_as_expected, folded, load, openai_chat_samples
 from tests.scripted import (
     DONE,
     Answer,
@@ -17,16 +23,16 @@ from tests.scripted import (
     Forever,
     Reset,
     ScriptedUpstream,
+    SeenRequest,
     Send,
     Stall,
     Wait,
     chat_stream,
     chat_whole,
-    error,
-    event,
 )
 
 T = TypeVar("T")
+KEY = "sk-secret-0123456789"
 every_sample = pytest.mark.parametrize("sample", openai_chat_samples(), ids=lambda sample: sample.name)
 
 
@@ -47,28 +53,469 @@ def run(work: Awaitable[T]) -> T:
 
 
 def call(base_url: str, profile: str = "openai", **more: object) -> Call:
-    return Call(Endpoint(base_url, profile, "sk-secret"), "tiny", (Turn("user", "Hello"),), **more)
+    return Call(Endpoint(base_url, profile, KEY), "tiny", (Turn("user", "Hello"),), **more)
 
 
-async def batches(call: Call) -> list[list[Event]]:
-    return [events async for events in client.answer(call)]
+async def read(asked: Call) -> list[Event]:
+    return [event for events in [batch async for batch in client.answer(asked)] for event in events]
 
 
 def ask(upstream: ScriptedUpstream, *answers: Answer, **more: object) -> list[Event]:
     upstream.script("tiny", *answers)
-    return [event for events in run(batches(call(upstream.base_url, **more))) for event in events]
+    return run(read(call(upstream.base_url, **more)))
 
 
-def scripted(sample: Sample) -> Answer:
-    framing = sample.facts["http"]["framing"].split(" ")[0]
-    steps = [step for piece in sample.pieces() for step in (Send(piece), Wait(0.002))]
-    http = sample.facts["http"]
-    return Answer(steps, http["status"], http["extra_headers"], http["content_type"], framing)
+def text_of(events: list[Event]) -> str:
+    return folded(events).choice(0).text
+
+
+# What comes is handed on
 
 
 @every_sample
 def test_a_sample_is_read_as_expected_over_a_socket(sample: Sample, upstream: ScriptedUpstream) -> None:
-    events = ask(upstream, scripted(sample), profile=sample.profile, n=sample.n)
+    http = sample.facts["http"]
+    steps = [step for piece in sample.pieces() for step in (Send(piece), Wait(0.002))]
+    framing = http["framing"].split(" ")[0]
+    answer = Answer(steps, http["status"], http["extra_headers"], http["content_type"], framing)
+    events = ask(upstream, answer, profile=sample.profile, n=sample.n)
     assert isinstance(events[0], Opened)
     assert events[-1] == BodyEnd()
     assert_as_expected(sample, folded(events, sample.n))
+
+
+def test_each_read_is_a_batch_at_once(upstream: ScriptedUpstream) -> None:
+    upstream.script("tiny", chat_stream(["a", "b", "c"], every=0.05, stamped=True))
+    late = []
+
+    async def read_with_times() -> None:
+        async for events in client.answer(call(upstream.base_url)):
+            late.extend(time.monotonic() - scripted.sent_at(event.text) for event in events if is_text(event))
+
+    run(read_with_times())
+    assert len(late) == 3
+    assert max(late) < 0.04
+
+
+def is_text(event: Event) -> bool:
+    return isinstance(event, Delta) and bool(event.text)
+
+
+def test_a_whole_answer_is_read(upstream: ScriptedUpstream) -> None:
+    transcript = folded(ask(upstream, chat_whole("all", usage=(3, 1)), streamed=False))
+    assert transcript.choice(0).text == "all"
+    assert transcript.incomplete_reason() is None
+    assert upstream.requests[0].body["stream"] is False
+
+
+def test_compression_that_was_not_asked_for_is_undone(upstream: ScriptedUpstream) -> None:
+    body = gzip.compress(scripted.event(text="packed", finish="stop") + DONE)
+    answer = Answer([Send(body[:20]), Wait(0.01), Send(body[20:])], headers={"Content-Encoding": "gzip"})
+    assert text_of(ask(upstream, answer)) == "packed"
+    assert upstream.requests[0].headers["accept-encoding"] == "identity"
+
+
+def test_bad_utf8_becomes_a_replacement_character(upstream: ScriptedUpstream) -> None:
+    answer = Answer([Send(scripted.event(text="a?b").replace(b"?", b"\xff")), Send(DONE)])
+    assert text_of(ask(upstream, answer)) == "a\ufffdb"
+
+
+# It ends badly, and nothing that came is lost
+
+
+def cut_off(*ends: scripted.Step, framing: scripted.Framing = "chunked") -> Answer:
+    return Answer([Send(scripted.event(text="kept")), *ends], framing=framing)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(cut_off(Wait(0.05), Reset()), id="reset"),
+        pytest.param(cut_off(Wait(0.05), Close()), id="closed between chunks"),
+        pytest.param(cut_off(Close()), id="closed at once"),
+        pytest.param(cut_off(Reset()), id="reset at once"),
+    ],
+)
+def test_a_broken_connection_keeps_what_came(answer: Answer, upstream: ScriptedUpstream) -> None:
+    for _ in range(5):
+        events = ask(upstream, answer)
+        assert events[-1] == BodyEnd(reset=True)
+        assert text_of(events) == "kept"
+
+
+def test_a_connection_broken_inside_a_chunk_keeps_what_came(upstream: ScriptedUpstream) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    half_a_chunk = b"ffff\r\n" + scripted.event(text="kept")
+    events = ask(upstream, Answer([Send(head + half_a_chunk)], framing="raw"))
+    assert events[-1] == BodyEnd(reset=True)
+    assert text_of(events) == "kept"
+
+
+def test_a_body_shorter_than_promised_is_broken_off(upstream: ScriptedUpstream) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5000\r\n\r\n"
+    events = ask(upstream, Answer([Send(head + scripted.event(text="kept") + DONE[:8])], framing="raw"))
+    assert events[-1] == BodyEnd(reset=True)
+    assert text_of(events) == "kept"
+
+
+@pytest.mark.parametrize("ends", [(), (Reset(),)], ids=["closed", "reset"])
+def test_an_http_1_0_body_that_just_ends_is_cut(ends: tuple, upstream: ScriptedUpstream) -> None:
+    """Also by a reset, which aiohttp does not tell of such a body: a missing terminator says enough."""
+    events = ask(upstream, cut_off(*ends, framing="close"))
+    assert text_of(events) == "kept"
+    assert folded(events).incomplete_reason() == "cut"
+
+
+def test_an_old_koboldcpp_ends_its_last_line_with_the_connection(upstream: ScriptedUpstream) -> None:
+    steps = [Send(load("koboldcpp_oai_176").body), Reset()]
+    events = ask(upstream, Answer(steps, framing="close"), profile="koboldcpp")
+    assert Terminator() in events
+
+
+# Floods
+
+
+def peak_while(work: Callable[[], T]) -> tuple[T, int]:
+    tracemalloc.start()
+    result = work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return result, peak
+
+
+def test_a_line_of_ten_megabytes_is_refused_and_not_kept(upstream: ScriptedUpstream) -> None:
+    line = [Send(b'data: {"choices":[{"delta":{"content":"')] + [Send(b"x" * 65536)] * 160
+    answer = Answer([*line, Send(b'"}}]}\n\n'), Send(scripted.event(text="after")), Send(DONE)])
+    events, peak = peak_while(lambda: ask(upstream, answer))
+    assert Garbled("too_long") in events
+    assert text_of(events) == "after"
+    assert peak < 16 * 1024 * 1024  # the server's own write buffer is in it
+
+
+def test_a_gzip_bomb_does_not_go_off(upstream: ScriptedUpstream) -> None:
+    answer = Answer([Send(gzip.compress(b"x" * 60_000_000))], headers={"Content-Encoding": "gzip"})
+    events, peak = peak_while(lambda: ask(upstream, answer))
+    assert Garbled("too_long") in events
+    assert peak < 16 * 1024 * 1024
+
+
+def test_endless_comments_are_no_events(upstream: ScriptedUpstream) -> None:
+    upstream.script("tiny", Answer([Send(scripted.event(text="a")), Forever(b": ping\n\n" * 100)]))
+
+    async def listen() -> int:
+        batches = 0
+        try:
+            async with asyncio.timeout(0.5):
+                async for _ in client.answer(call(upstream.base_url)):
+                    batches += 1
+        except TimeoutError:
+            pass
+        return batches
+
+    assert run(listen()) == 2
+
+
+@pytest.mark.parametrize("status", [400, 200])
+def test_an_endless_body_that_is_no_stream_is_bounded(status: int, upstream: ScriptedUpstream) -> None:
+    answer = Answer([Send(b"x" * 1_000_000)] * 24, status, content_type="text/plain")
+    events, peak = peak_while(lambda: ask(upstream, answer))
+    assert isinstance(events[-2], Failure if status == 400 else Garbled)
+    assert peak < 64 * 1024 * 1024
+
+
+def test_an_error_whose_body_stalls_is_told_all_the_same(
+    upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "ERROR_BODY_SECONDS", 0.2)
+    answer = Answer([Send(b'{"error":'), Stall()], 503, content_type="application/json")
+    failure = ask(upstream, answer)[-2]
+    assert isinstance(failure, Failure)
+    assert failure.kind == "overloaded"
+
+
+# Letting go
+
+
+def started(upstream: ScriptedUpstream, answer: Answer) -> Call:
+    upstream.script("tiny", answer)
+    return call(upstream.base_url)
+
+
+ENDLESS = Answer([Forever(scripted.event(text="more "), 0.01)])
+SILENT = Answer([Send(scripted.event(text="then nothing")), Stall()])
+
+
+@pytest.mark.parametrize("answer", [ENDLESS, SILENT], ids=["endless", "silent"])
+def test_closing_the_generator_closes_the_socket(answer: Answer, upstream: ScriptedUpstream) -> None:
+    async def read_a_little() -> float:
+        batches = client.answer(started(upstream, answer))
+        await anext(batches)
+        await anext(batches)
+        at = time.monotonic()
+        await batches.aclose()
+        await asyncio.sleep(0.2)
+        return at
+
+    closed_at = run(read_a_little())
+    assert upstream.requests[0].wait_closed(1) - closed_at < 0.1
+    assert upstream.requests[0].closed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [ENDLESS, SILENT, Answer([Stall()]), Answer([Stall()], framing="raw")],
+    ids=["endless", "silent", "no body yet", "no headers yet"],
+)
+def test_cancelling_the_reader_closes_the_socket(answer: Answer, upstream: ScriptedUpstream) -> None:
+    async def cancel() -> float:
+        task = asyncio.create_task(read(started(upstream, answer)))
+        await asyncio.to_thread(upstream.wait_for_request)
+        await asyncio.sleep(0.1)
+        at = time.monotonic()
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        await asyncio.sleep(0.2)
+        return at
+
+    closed_at = run(cancel())
+    assert upstream.requests[0].wait_closed(1) - closed_at < 0.1
+    assert upstream.requests[0].closed
+
+
+def test_a_read_answer_leaves_its_connection_to_the_next(upstream: ScriptedUpstream) -> None:
+    upstream.script("tiny", chat_stream(["a"]))
+
+    async def twice() -> None:
+        await read(call(upstream.base_url))
+        await read(call(upstream.base_url))
+
+    run(twice())
+    assert [request.connection for request in upstream.requests] == [1, 1]
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(upstream: ScriptedUpstream) -> None:
+    upstream.script("tiny", chat_stream(["a"], framing="close"))
+
+    async def twice() -> list[Event]:
+        await read(call(upstream.base_url))
+        return await read(call(upstream.base_url))
+
+    assert text_of(run(twice())) == "a"
+
+
+def test_a_body_that_does_not_end_after_its_terminator_is_not_waited_for(upstream: ScriptedUpstream) -> None:
+    begun = time.monotonic()
+    events = ask(upstream, chat_stream(["a"], then=(), every=0), Answer([]))
+    unending = Answer([Send(scripted.event(text="a", finish="stop")), Send(DONE), Stall()])
+    events = ask(upstream, unending)
+    assert time.monotonic() - begun < 1
+    assert folded(events).incomplete_reason() is None
+    assert upstream.requests[-1].wait_closed(1)
+
+
+def test_what_comes_right_after_the_terminator_still_counts(upstream: ScriptedUpstream) -> None:
+    late_usage = scripted.usage_event(3, 1)
+    events = ask(upstream, Answer([Send(scripted.event(text="a", finish="stop") + DONE), Wait(0.05), Send(late_usage)]))
+    assert folded(events).usage() is not None
+
+
+def test_more_streams_than_a_usual_pool_holds(upstream: ScriptedUpstream) -> None:
+    upstream.script("tiny", chat_stream(["a"] * 5, every=0.1))
+
+    async def many() -> list[list[Event]]:
+        return await asyncio.gather(*(read(call(upstream.base_url)) for _ in range(150)))
+
+    assert {text_of(events) for events in run(many())} == {"aaaaa"}
+    assert upstream.most_connections == 150
+
+
+# It cannot be reached
+
+
+def only_failure(events: list[Event]) -> Failure:
+    (failure,) = events
+    assert isinstance(failure, Failure)
+    assert failure.kind == "unreachable"
+    return failure
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_nothing_listens() -> None:
+    port = free_port()
+    failure = only_failure(run(read(call(f"http://user:pass@127.0.0.1:{port}/v1"))))
+    assert failure.message == f"127.0.0.1:{port} cannot be reached: nothing listens there."
+    assert failure.retryable
+
+
+def test_a_name_that_is_not_known() -> None:
+    failure = only_failure(run(read(call("http://nowhere.invalid/v1"))))
+    assert failure.message == "nowhere.invalid cannot be reached: its name is not known."
+
+
+@pytest.mark.parametrize("base_url", ["ftp://example.org/v1", "http://[oops", "no address", "http://"])
+def test_what_is_no_address(base_url: str) -> None:
+    failure = only_failure(run(read(call(base_url, profile="default"))))
+    assert failure.message.endswith("is not an http or https address.")
+    assert not failure.retryable
+
+
+@pytest.mark.parametrize(
+    "said, reason",
+    [(b"", "it closed the connection without an answer"), (b"SSH-2.0-OpenSSH_9.2\r\n", "it does not speak HTTP")],
+)
+def test_what_answers_is_no_upstream(said: bytes, reason: str, upstream: ScriptedUpstream) -> None:
+    failure = only_failure(ask(upstream, Answer([Send(said)], framing="raw")))
+    assert reason in failure.message
+
+
+def test_tls_where_there_is_none(upstream: ScriptedUpstream) -> None:
+    base_url = upstream.base_url.replace("http:", "https:")
+    assert "does not speak TLS" in only_failure(run(read(call(base_url)))).message
+
+
+def test_a_server_that_does_not_take_the_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as first:
+        first.connect(listener.getsockname())  # the backlog is full now
+        begun = time.monotonic()
+        assert client.listening(f"http://127.0.0.1:{listener.getsockname()[1]}/v1") is None
+        assert time.monotonic() - begun < 1.5
+
+
+def test_a_key_that_cannot_be_sent_is_an_auth_failure(upstream: ScriptedUpstream) -> None:
+    asked = Call(Endpoint(upstream.base_url, "openai", "sk-密钥"), "tiny", (Turn("user", "Hello"),))
+    (failure,) = run(read(asked))
+    assert isinstance(failure, Failure)
+    assert failure.kind == "auth"
+
+
+# Where it goes, and what it tells
+
+
+def test_redirects_are_told_not_followed(upstream: ScriptedUpstream) -> None:
+    upstream.script("/elsewhere", chat_stream(["never"]))
+    answer = Answer([], 307, {"Location": f"http://127.0.0.1:{upstream.port}/elsewhere"}, framing="content-length")
+    failure = ask(upstream, answer)[-2]
+    assert isinstance(failure, Failure)
+    assert failure.kind == "bad_request"
+    assert len(upstream.requests) == 1
+
+
+def test_proxies_of_the_environment_are_not_used(upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    assert text_of(ask(upstream, chat_stream(["straight"]))) == "straight"
+
+
+def test_cookies_are_not_kept(upstream: ScriptedUpstream) -> None:
+    steps = chat_stream(["a"]).steps
+    upstream.script("tiny", Answer(steps, headers={"Set-Cookie": "person=alice"}))
+
+    async def twice() -> None:
+        await read(call(upstream.base_url))
+        await read(call(upstream.base_url))
+
+    run(twice())
+    assert "cookie" not in upstream.requests[1].headers
+
+
+def test_neither_key_nor_text_is_logged(upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    ask(upstream, chat_stream(["confidential"]), Answer([Reset()]))
+    ask(upstream, Answer([Reset()]))
+    assert KEY not in caplog.text
+    assert "confidential" not in caplog.text
+    assert str(upstream.port) not in caplog.text
+
+
+def test_an_error_that_repeats_the_key_is_shown_without_it(upstream: ScriptedUpstream) -> None:
+    failure = ask(upstream, scripted.error(401, f"Incorrect API key provided: {KEY}."))[-2]
+    assert isinstance(failure, Failure)
+    assert failure.message == "Incorrect API key provided: …."
+
+
+# The door for sync code
+
+
+def endpoint(upstream: ScriptedUpstream, profile: str = "openai") -> Endpoint:
+    return Endpoint(upstream.base_url, profile, KEY)
+
+
+def test_models_are_listed(upstream: ScriptedUpstream) -> None:
+    upstream.script("/v1/models", scripted.whole(load_json("models_openrouter")))
+    listed = client.list_models(endpoint(upstream, "openrouter"))
+    assert [model.id for model in listed] == ["example/model-1", "openrouter/auto"]
+    assert listed[0].input_mtok == Decimal("0.4")
+    assert upstream.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def load_json(name: str) -> object:
+    import json
+
+    return json.loads(load(name).body)
+
+
+def test_an_older_lm_studio_lists_its_models_elsewhere(upstream: ScriptedUpstream) -> None:
+    upstream.script("/api/v1/models", scripted.error(404))
+    upstream.script("tiny", chat_stream([]))
+    assert [model.id for model in client.list_models(endpoint(upstream, "lmstudio"))] == ["tiny"]
+
+
+def test_a_list_that_is_refused_raises_the_failure(upstream: ScriptedUpstream) -> None:
+    upstream.script("/v1/models", scripted.error(401, "Invalid key"))
+    with pytest.raises(client.UpstreamError) as raised:
+        client.list_models(endpoint(upstream))
+    assert raised.value.failure.kind == "auth"
+
+
+def test_a_page_is_no_list_of_models(upstream: ScriptedUpstream) -> None:
+    upstream.script("/v1/models", Answer([Send(b"<!doctype html>")], content_type="text/html"))
+    with pytest.raises(client.UpstreamError, match="lists no models"):
+        client.list_models(endpoint(upstream))
+
+
+@pytest.mark.parametrize(
+    "profile, path, body, count",
+    [
+        ("moonshot", "/v1/tokenizers/estimate-token-count", {"data": {"total_tokens": 80}}, 80),
+        ("llamacpp", "/tokenize", {"tokens": [1, 2, 3]}, 3),
+        ("koboldcpp", "/api/extra/tokencount", {"value": 5}, 5),
+        ("vllm", "/tokenize", {"count": 7}, 7),
+        ("openai", "/", {}, None),
+    ],
+)
+def test_tokens_are_counted_by_the_upstream(
+    profile: str, path: str, body: dict, count: int | None, upstream: ScriptedUpstream
+) -> None:
+    upstream.script(path, scripted.whole(body))
+    assert client.count_tokens(endpoint(upstream, profile), "tiny", "some text") == count
+
+
+def test_a_local_server_is_found_by_its_models(upstream: ScriptedUpstream) -> None:
+    upstream.script("tiny", chat_stream([]))
+    found = client.listening(upstream.base_url)
+    assert found is not None
+    assert [model.id for model in found] == ["tiny"]
+    assert client.listening(f"http://127.0.0.1:{free_port()}/v1") is None
+
+
+def test_warming_makes_the_client_that_answers(upstream: ScriptedUpstream) -> None:
+    upstream.script("tiny", chat_stream(["warm"]))
+
+    async def warmed() -> list[Event]:
+        await client.warm()
+        return await read(call(upstream.base_url))
+
+    assert text_of(run(warmed())) == "warm"
+
+
+def test_a_scripted_answer_may_depend_on_the_request(upstream: ScriptedUpstream) -> None:
+    def echo(request: SeenRequest) -> Answer:
+        return chat_stream([request.body["messages"][-1]["content"]])
+
+    upstream.script("tiny", echo)
+    assert text_of(run(read(call(upstream.base_url)))) == "Hello"

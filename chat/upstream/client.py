@@ -9,6 +9,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from socket import gaierror
 from types import ModuleType
 from typing import TypeVar
@@ -64,7 +65,11 @@ def _client() -> httpx.AsyncClient:
     loop = asyncio.get_running_loop()
     if loop not in _clients:
         _clients[loop] = httpx.AsyncClient(
-            transport=AiohttpTransport(), trust_env=False, follow_redirects=False, headers={"User-Agent": "chatsite"}
+            transport=AiohttpTransport(),
+            trust_env=False,
+            follow_redirects=False,
+            headers={"User-Agent": "chatsite"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one person's would be sent for the next
         )
     return _clients[loop]
 
@@ -165,6 +170,8 @@ async def _send(request: HttpRequest, endpoint: Endpoint, connect: float) -> htt
     """The response with its headers, its body unread. Raises UpstreamError if there is none."""
     if not (endpoint.key.isascii() and endpoint.key.strip().isprintable()):
         raise UpstreamError(Failure("auth", "The key holds characters that cannot be sent."))
+    if not request.url.startswith(("http://", "https://")) or not _address(endpoint):
+        raise UpstreamError(_no_address(endpoint))
     client = _client()
     timeout = httpx.Timeout(None, connect=connect)
     try:
@@ -172,15 +179,18 @@ async def _send(request: HttpRequest, endpoint: Endpoint, connect: float) -> htt
             request.method, request.url, headers=request.headers, content=request.body, timeout=timeout
         )
         return await client.send(sent, stream=True)
-    except (httpx.TransportError, httpx.InvalidURL) as error:
+    except httpx.InvalidURL:
+        raise UpstreamError(_no_address(endpoint)) from None
+    except httpx.TransportError as error:
         raise UpstreamError(_unreachable(endpoint, error)) from None
 
 
+def _no_address(endpoint: Endpoint) -> Failure:
+    return Failure("unreachable", f"{_address(endpoint) or 'The base URL'} is not an http or https address.")
+
+
 def _unreachable(endpoint: Endpoint, error: Exception) -> Failure:
-    address = _address(endpoint)
-    if not address or isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return Failure("unreachable", f"{address or 'The base URL'} is not an http or https address.")
-    return Failure("unreachable", f"{address} cannot be reached: {_reason(error)}.", retryable=True)
+    return Failure("unreachable", f"{_address(endpoint)} cannot be reached: {_reason(error)}.", retryable=True)
 
 
 def _address(endpoint: Endpoint) -> str:

@@ -25,7 +25,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         try:
             response = await self._opened_session().request(
                 request.method,
-                URL(str(request.url), encoded=True),
+                URL(str(request.url.copy_with(userinfo=b"")), encoded=True),  # httpx made it a header
                 headers=request.headers.multi_items(),
                 data=request.content or None,
                 allow_redirects=False,
