@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from django import template
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from chat.articles import Article
 from chat.models import Completion, Message
 from chat.templatetags.quiet_line import grouped
-from django.utils.formats import number_format
 
 register = template.Library()
 
@@ -28,15 +28,35 @@ CLOSED = gettext_lazy("The provider closed the stream after %(tokens)s.")
 
 # By kind of error: what the badge says after "Provider error:", and what can be done.
 ERRORS = {
-    "auth": (gettext_lazy("the key is refused"), gettext_lazy("An administrator has to renew the key of this provider.")),
-    "quota": (gettext_lazy("no credit left"), gettext_lazy("An administrator has to top up the account at this provider; another model may answer.")),
+    "auth": (
+        gettext_lazy("the key is refused"),
+        gettext_lazy("An administrator has to renew the key of this provider."),
+    ),
+    "quota": (
+        gettext_lazy("no credit left"),
+        gettext_lazy("An administrator has to top up the account there; another model may answer."),
+    ),
     "rate_limited": (gettext_lazy("too many requests"), gettext_lazy("Wait a minute, then regenerate.")),
     "overloaded": (gettext_lazy("overloaded"), gettext_lazy("Regenerate in a while, or choose another model.")),
     "busy": (gettext_lazy("busy"), gettext_lazy("It works on another reply. Regenerate in a while.")),
-    "bad_request": (gettext_lazy("request refused"), gettext_lazy("The provider does not accept this request. Another model may.")),
-    "context_too_long": (gettext_lazy("conversation too long"), gettext_lazy("It does not fit into this model’s context. Edit an earlier message, or choose a model with a longer context.")),
-    "content_filter": (gettext_lazy("refused by its filter"), gettext_lazy("Edit the message, or choose another model.")),
-    "unreachable": (gettext_lazy("not reachable"), gettext_lazy("The provider did not answer. If it runs on this machine, start it, then regenerate.")),
+    "bad_request": (
+        gettext_lazy("request refused"),
+        gettext_lazy("The provider does not accept this request. Another model may."),
+    ),
+    "context_too_long": (
+        gettext_lazy("conversation too long"),
+        gettext_lazy(
+            "It does not fit into this model’s context. Edit an earlier message, or choose a model with a longer context."
+        ),
+    ),
+    "content_filter": (
+        gettext_lazy("refused by its filter"),
+        gettext_lazy("Edit the message, or choose another model."),
+    ),
+    "unreachable": (
+        gettext_lazy("not reachable"),
+        gettext_lazy("The provider did not answer. If it runs on this machine, start it, then regenerate."),
+    ),
     "upstream": (gettext_lazy("an error of its own"), gettext_lazy("Regenerate, or choose another model.")),
 }
 STOPS = {
@@ -65,7 +85,11 @@ def ending_of(article: Article) -> Ending | None:
     if completion.status == Status.COMPLETE:
         return _of_complete(article.message, completion)
     if article.message.finish_reason and article.message.finish_reason != "length":
-        return Ending(_("Whole, end not confirmed"), _("The answer says that it is whole, but the provider did not confirm the end."), "unknown")
+        return Ending(
+            _("Whole, end not confirmed"),
+            _("The answer says that it is whole, but the provider did not confirm the end."),
+            "unknown",
+        )
     return _OF_STATUS[completion.status](article, completion)
 
 
@@ -75,9 +99,16 @@ def _of_complete(message: Message, completion: Completion) -> Ending | None:
             sentence = _("It reached the longest answer that was asked for, %(tokens)s. Continue?")
             return Ending(_("Cut at its length limit"), sentence % {"tokens": tokens(completion.max_output)}, "cut")
         case "content_filter":
-            return Ending(_("Ended by the provider’s filter"), _("The provider held back the rest. What came before is kept."), "unknown", True)
+            return Ending(
+                _("Ended by the provider’s filter"),
+                _("The provider held back the rest. What came before is kept."),
+                "unknown",
+                True,
+            )
         case "tool_calls":
-            return Ending(_("Asked for a tool"), _("The model wanted to use a tool; this site has none to offer."), "unknown")
+            return Ending(
+                _("Asked for a tool"), _("The model wanted to use a tool; this site has none to offer."), "unknown"
+            )
     if not message.text:
         return Ending(_("Empty answer"), _("The provider ended the reply properly, but sent no text."), "unknown", True)
     return None
@@ -110,7 +141,12 @@ def _of_cut(article: Article, completion: Completion) -> Ending:
 
 def _of_failed(article: Article, completion: Completion) -> Ending:
     if completion.reason == "not_started":
-        return Ending(_("Not started"), _("Nobody took it up within 10 minutes. Nothing was sent, and nothing was used."), "clock", True)
+        return Ending(
+            _("Not started"),
+            _("Nobody took it up within 10 minutes. Nothing was sent, and nothing was used."),
+            "clock",
+            True,
+        )
     words, advice = ERRORS.get(completion.reason, ERRORS["upstream"])
     sentence = f"{_kept(article, ask=False)} {advice}".strip()
     return Ending(_("Provider error: %(error)s") % {"error": words}, sentence, "warn", True, completion.error)
@@ -119,7 +155,9 @@ def _of_failed(article: Article, completion: Completion) -> Ending:
 def _of_lost(article: Article, completion: Completion) -> Ending:
     saved = completion.output_tokens or 0
     if not saved:
-        return Ending(_("Interrupted by a restart"), _("The server restarted before anything arrived."), "restart", True)
+        return Ending(
+            _("Interrupted by a restart"), _("The server restarted before anything arrived."), "restart", True
+        )
     sentence = _("The server restarted after %(tokens)s.") % {"tokens": tokens(saved)}
     return Ending(_("Interrupted by a restart"), f"{sentence} {_kept(article)}", "restart", True)
 

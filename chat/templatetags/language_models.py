@@ -1,4 +1,4 @@
-"""What the page says about models: how much they hold, what they do when their person leaves, how more are connected."""
+"""What the page says about models: how much they hold, what they do when one leaves, how more are connected."""
 
 from collections.abc import Iterable
 
@@ -14,17 +14,13 @@ register = template.Library()
 
 @register.simple_tag
 def context_length(model: LanguageModel) -> str:
-    """262144 is "256k", 1048576 is "1M"; unknown stays unknown."""
+    """262144 is "256k", 1048576 is "1M", 128000 is "128k"; unknown stays unknown."""
     length = model.context_length
     if not length:
         return "–"
-    for unit, name in ((1024, "k"), (1000, "k")):
-        if length % unit == 0:
-            thousands = length // unit
-            break
-    else:
-        thousands, name = round(length / 1000), "k"
-    return f"{thousands / 1000:g}M" if thousands >= 1000 and thousands % 1000 == 0 else f"{thousands // 1024}M" if thousands >= 1024 and thousands % 1024 == 0 else f"{thousands}{name}"
+    thousand = 1000 if length % 1000 == 0 else 1024
+    millions, rest = divmod(length, thousand**2)
+    return f"{millions}M" if millions and not rest else f"{round(length / thousand)}k"
 
 
 @register.simple_tag
@@ -44,4 +40,8 @@ def only_demo(models: Iterable[LanguageModel]) -> bool:
 @register.simple_tag
 def key_variables() -> list[tuple[str, str]]:
     """The environment variables from which providers are made at the start, and whose models they open."""
-    return [(profile.key_variable, profile.label) for profile in PROFILES.values() if profile.key_variable and profile.needs_key]
+    return [
+        (profile.key_variable, profile.label)
+        for profile in PROFILES.values()
+        if profile.key_variable and profile.needs_key
+    ]

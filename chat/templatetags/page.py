@@ -51,7 +51,7 @@ def message_limit() -> int:
 
 @register.simple_tag
 def lang_of(text: str) -> SafeString:
-    """A lang attribute for text that is mostly Chinese or Japanese: it takes other glyphs and more room between lines."""
+    """A lang attribute for text that is mostly Chinese or Japanese: it takes other glyphs and wider lines."""
     language = language_of(text)
     return format_html(' lang="{}"', language) if language else mark_safe("")
 

@@ -75,5 +75,11 @@ def thought_for(message: Message) -> str:
 def moment(when: datetime) -> SafeString:
     """In the site's time zone; page.js puts it into the reader's."""
     local = timezone.localtime(when)
-    form = "H:i" if local.date() == timezone.localdate() else "j M, H:i" if local.year == timezone.localdate().year else "j M Y, H:i"
+    form = (
+        "H:i"
+        if local.date() == timezone.localdate()
+        else "j M, H:i"
+        if local.year == timezone.localdate().year
+        else "j M Y, H:i"
+    )
     return format_html('<time datetime="{}">{}</time>', when.isoformat(timespec="seconds"), date_format(local, form))

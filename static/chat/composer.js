@@ -1,0 +1,110 @@
+// The composer: Enter sends, nothing typed is ever lost. Answers morph the form (its key, its address, Send or Stop),
+// so the nodes stay; the text is the reader's, and only a confirmed send takes it away.
+
+const SAVE_AFTER = 300;        // ms without a keystroke
+const TELL_AFTER = 0.9;        // of the limit
+const SECOND_CLICK = 1000;     // ms in which a click on what was Stop does not become a Send
+
+export const form = document.getElementById("composer");
+export const box = document.getElementById("message");
+const room = document.getElementById("room");
+
+export let sending = false;
+let sent = null, stoppedAt = -Infinity;
+
+// --- drafts: per person, since a browser may be shared
+
+const place = name => `draft:${form.dataset.person}:${name}`;
+
+export const drafts = {
+  read(name) { try { return localStorage.getItem(place(name)) ?? "" } catch { return "" } },
+  write(name, text) {
+    try { text ? localStorage.setItem(place(name), text) : localStorage.removeItem(place(name)) } catch { /* full, or forbidden */ }
+  },
+};
+
+// Keeps what is typed into a box under a name that may change.
+export function keepDraft(textarea, name) {
+  let timer;
+  const save = () => { clearTimeout(timer); if (textarea.isConnected) drafts.write(name(), textarea.value) };
+  textarea.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(save, SAVE_AFTER) });
+  addEventListener("pagehide", save);
+  document.addEventListener("visibilitychange", save);
+  return save;
+}
+
+const conversation = () => form.dataset.conversation || "new";
+const saveDraft = keepDraft(box, conversation);
+
+// --- sending
+
+// While an input method composes, Enter chooses a candidate. Safari says so by the key code only.
+export const isComposing = event => event.isComposing || event.keyCode === 229;
+
+export function sendsOn(event) {
+  return event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey && !isComposing(event);
+}
+
+box.addEventListener("keydown", event => {
+  if (!sendsOn(event)) return;
+  event.preventDefault();
+  if (box.value.trim() && !sending) form.requestSubmit();
+});
+
+form.addEventListener("click", event => { if (event.target.closest(".stop")) stoppedAt = event.timeStamp });
+
+form.addEventListener("htmx:config:request", event => {
+  if (event.target !== form) return;
+  const { ctx } = event.detail;
+  if (sending || (ctx.sourceEvent.submitter && ctx.sourceEvent.timeStamp - stoppedAt < SECOND_CLICK)) return event.preventDefault();
+  saveDraft();
+  sending = true;
+  sent = { text: ctx.request.body.get("text"), draft: conversation() };
+});
+
+form.addEventListener("htmx:after:request", event => {
+  if (event.target === form && event.detail.ctx.response.status === 200) confirmed();
+});
+
+form.addEventListener("htmx:finally:request", event => { if (event.target === form) sending = false });
+
+// It is saved over there. What was typed meanwhile stays.
+function confirmed() {
+  sending = false;
+  drafts.write(sent.draft, "");
+  box.value = box.value.startsWith(sent.text) ? box.value.slice(sent.text.length) : box.value;
+  changed();
+}
+
+// --- how much fits
+
+function changed() {
+  const limit = Number(form.dataset.limit);
+  const length = box.value.length > TELL_AFTER * limit ? [...box.value].length : 0;   // as the server counts
+  room.classList.toggle("over", length > limit);
+  const words = length > limit ? "tooLong" : length > TELL_AFTER * limit ? "nearly" : "";
+  room.textContent = words && say(words, { n: length, limit, over: length - limit });
+  box.setCustomValidity(length > limit ? room.textContent : "");
+  if (!CSS.supports("field-sizing", "content")) grow(box);
+}
+
+const say = (words, figures) => document.getElementById("words").dataset[words].replace(/\{(\w+)\}/g, (_, name) =>
+  figures[name].toLocaleString(document.documentElement.lang));
+
+// For browsers without field-sizing.
+export function grow(textarea) {
+  textarea.style.height = "auto";
+  textarea.style.height = `${textarea.scrollHeight}px`;
+}
+
+box.addEventListener("input", changed);
+
+export function write(text) {
+  box.value = text;
+  changed();
+  saveDraft();
+  box.focus();
+}
+
+if (!box.value) box.value = drafts.read(conversation());
+changed();

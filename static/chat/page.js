@@ -1,0 +1,413 @@
+// What the chat page does beyond HTML: it follows what arrives, keeps itself up to date, and answers keys and clicks.
+import { GrowingDocument } from "./document.js";
+import { PageSocket } from "./socket.js";
+import { box, drafts, form, grow, isComposing, keepDraft, sending, write } from "./composer.js";
+
+const root = document.documentElement;
+const byId = id => document.getElementById(id);
+const thread = byId("thread"), list = byId("list"), notice = byId("notice"), net = byId("net"), words = byId("words").dataset;
+
+// --- the socket: frames, lines, ends, changes
+
+const SLOW_OPENING = 2_000;   // ms after which the page may have missed something before its socket opened
+const AWAY_AFTER = 1_000;     // ms before a lost line is mentioned
+
+const growing = new WeakMap();   // container → its GrowingDocument
+const watched = new Set();       // completions that the server tells this page about
+let awayTimer;
+
+const socket = new PageSocket("/socket/", {
+  opened(again) {
+    clearTimeout(awayTimer);
+    root.dataset.connection = "open";
+    net.textContent = "";
+    watched.clear();
+    if (again || performance.now() > SLOW_OPENING) { refreshThread(); refreshList() }
+    watch();
+  },
+  received(message) { heard[message.type]?.(message) },
+  lost(tries) {
+    root.dataset.connection = "away";
+    awayTimer ??= setTimeout(() => { net.textContent = words.reconnecting }, AWAY_AFTER);
+    if (tries > 0) lookForSession();
+  },
+  signedOut: () => sessionEnded(),
+  refused() { root.dataset.connection = "away"; net.textContent = words.disconnected },
+});
+
+const heard = {
+  frame({ completion, message, part, ops, ack }) {
+    const container = byId(`message-${message}`)?.querySelector(`[data-part=${part}]`);
+    if (container) {
+      if (!growing.has(container)) growing.set(container, new GrowingDocument(container));
+      growing.get(container).apply(ops);
+      markLanguage(container);
+      grown();
+    } else watch();
+    if (ack !== undefined) socket.send({ type: "ack", number: ack });
+  },
+  line({ message, html }) {
+    const facts = byId(`message-${message}`)?.querySelector(".facts");
+    if (facts) facts.innerHTML = html;
+  },
+  settled({ completion, messages }) {
+    watched.delete(String(completion));
+    for (const id of messages) if (byId(`message-${id}`)) refreshMessage(id);
+    // A choice that never sent anything is removed at settling.
+    const gone = [...thread.querySelectorAll(`[data-completion="${completion}"]`)].some(article => !messages.includes(idOf(article)));
+    if (gone) refreshThread();
+  },
+  gone({ completion }) { watched.delete(String(completion)); refreshThread() },
+  changed({ conversation }) {
+    if (conversation === form.dataset.conversation) refreshThread();
+    refreshList();
+  },
+};
+
+const idOf = article => Number(article.id.slice("message-".length));
+
+// One watch for each completion whose article is on the page, however many choices it has.
+function watch() {
+  const wanted = new Set([...thread.querySelectorAll("[data-status=queued], [data-status=live]")].map(article => article.dataset.completion));
+  for (const id of watched.difference(wanted)) { watched.delete(id); socket.send({ type: "unwatch", completion: Number(id) }) }
+  if (socket.isOpen) for (const id of wanted.difference(watched)) { watched.add(id); socket.send({ type: "watch", completion: Number(id) }) }
+}
+
+// As chat/templatetags/page.py tells it of saved text; early, so that lines do not move when the reply settles.
+const HAN = /[\u3400-\u9fff\uf900-\ufaff]/g, KANA = /[\u3040-\u30ff]/g, WORDS = /[\p{L}--[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]]+/gv;
+function markLanguage(container) {
+  const text = container.textContent;
+  if (container.lang || text.length > 300) return;
+  const count = pattern => text.match(pattern)?.length ?? 0;
+  if (count(HAN) + count(KANA) > count(WORDS)) container.lang = count(KANA) > count(HAN) / 10 ? "ja" : "zh";
+}
+
+// --- up to date: fetched by htmx, morphed in; what did not change is not touched
+
+let changes = 0;   // of the thread, begun or done: an answer that was asked for before one of them is out of date
+
+function refreshThread() {
+  if (!form.dataset.conversation) return;
+  const url = `/c/${form.dataset.conversation}/thread/`;
+  return htmx.ajax("GET", url, { source: thread, target: thread, swap: "innerMorph", askedAt: changes });
+}
+
+const refreshMessage = id => htmx.ajax("GET", `/messages/${id}/`, { source: byId(`message-${id}`), target: byId(`message-${id}`), swap: "outerMorph" });
+const refreshList = () => htmx.ajax("GET", "/list/", { source: list, target: list, swap: "innerMorph" });
+
+// A container that grows belongs to its frames: a morph would take back what has come since it was saved.
+htmx.registerExtension("growing", {
+  htmx_before_morph_node: (_, { oldNode, newNode }) => !(growing.has(oldNode) && newNode.classList.contains("growing")),
+  // The key of a send that is under way stays, so that a repetition of it is known as one.
+  htmx_before_morph_attr: element => !(sending && element.name === "key"),
+});
+
+const changesThread = ctx => ctx.askedAt === undefined && (ctx.sourceElement === form || thread.contains(ctx.sourceElement));
+
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => { if (changesThread(ctx)) changes++ });
+
+document.addEventListener("htmx:before:swap", event => {
+  const { ctx, tasks } = event.detail;
+  if (ctx.askedAt !== undefined && ctx.askedAt !== changes) { event.preventDefault(); refreshThread(); return }
+  if (changesThread(ctx)) changes++;
+  // The hint of our own send may come before its answer: what it brought is not shown twice.
+  for (const { type, swapSpec, fragment } of tasks)
+    if (type === "main" && swapSpec.style === "beforeend") for (const article of fragment.querySelectorAll("article[id]")) byId(article.id)?.remove();
+});
+
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  if (ctx.sourceElement === form && ctx.response.status === 200) { notice.replaceChildren(); follow() }
+  if (ctx.hx?.pushurl && ctx.hx.pushurl !== location.pathname) history.pushState(null, "", ctx.hx.pushurl);
+  markCurrent();
+  localTimes();
+  watch();
+});
+
+addEventListener("popstate", () => {
+  if (location.pathname !== (form.dataset.conversation ? `/c/${form.dataset.conversation}/` : "/")) location.reload();
+});
+
+function markCurrent() {
+  for (const link of list.querySelectorAll("a"))
+    link.pathname === location.pathname ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+}
+
+// --- what cannot be done is said beside the composer
+
+const say = name => notice.replaceChildren(byId(`say-${name}`).content.cloneNode(true));
+
+document.addEventListener("htmx:before:response", event => {
+  // Views never redirect what htmx asks: this is the way to the sign-in page.
+  if (event.detail.ctx.response.raw.redirected) { event.preventDefault(); sessionEnded() }
+});
+
+document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
+  const { status } = ctx.response;
+  if (status === 409 || status === 422) return;
+  if (status === 404 && ctx.request.method === "GET") { if (ctx.askedAt === undefined) refreshThread(); return }
+  say(status === 403 ? "stale" : status === 404 ? "missing" : "broken");
+});
+
+document.addEventListener("htmx:error", ({ detail: { ctx } }) => { if (ctx?.request?.method === "POST") say("unreachable") });
+
+function sessionEnded() {
+  socket.close();
+  root.dataset.connection = "away";
+  net.textContent = "";
+  clearTimeout(awayTimer);
+  say("signed-out");
+  notice.querySelector("a").search = `?next=${encodeURIComponent(location.pathname)}`;
+}
+
+// A socket that is refused for want of a session closes like one that broke.
+async function lookForSession() {
+  const answer = await fetch("/list/", { redirect: "manual" }).catch(() => null);
+  if (answer?.type === "opaqueredirect") sessionEnded();
+}
+
+// --- following the end, while the reader is there
+
+const end = byId("end"), toEnd = byId("to-end");
+let atEnd = true, leaving = false;
+
+new IntersectionObserver(entries => {
+  atEnd = entries.at(-1).isIntersecting;
+  if (atEnd) toEnd.hidden = true;
+}, { rootMargin: "0px 0px 24px" }).observe(end);
+
+// Who turns the wheel upwards wants to leave, even if the first turn is short.
+addEventListener("wheel", event => { if (event.deltaY < 0) leaving = true }, { passive: true });
+addEventListener("touchmove", () => { leaving = true }, { passive: true });
+addEventListener("scrollend", () => { leaving = false });
+
+function grown() {
+  if (atEnd && !leaving) follow();
+  else if (!atEnd) toEnd.hidden = false;
+}
+
+function follow() { scrollTo({ top: root.scrollHeight, behavior: "instant" }) }
+
+toEnd.addEventListener("click", () => {
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  scrollTo({ top: root.scrollHeight, behavior: calm ? "instant" : "smooth" });
+});
+
+// --- copying
+
+async function copy(text, button) {
+  if (!await toClipboard(text)) return;
+  button.classList.add("done");
+  byId("announcement").textContent = words.copied;
+  const icon = button.querySelector("use");
+  icon?.setAttribute("href", "#i-check");
+  setTimeout(() => { button.classList.remove("done"); icon?.setAttribute("href", "#i-copy") }, 1500);
+}
+
+async function toClipboard(text) {
+  try {
+    // Given the promise at once, since Safari allows it only within the click.
+    const blob = Promise.resolve(text).then(text => new Blob([text], { type: "text/plain" }));
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+    return true;
+  } catch {
+    return copyOldWay(await text);
+  }
+}
+
+// Over plain http in a LAN there is no navigator.clipboard.
+function copyOldWay(text) {
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "vh";
+  const before = document.activeElement;
+  (document.querySelector("dialog[open]") ?? document.body).append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  before?.focus({ preventScroll: true });
+  return done;
+}
+
+const sourceOf = async id => {
+  const answer = await fetch(`/messages/${id}/source/`);
+  if (!answer.ok || answer.redirected) throw new Error(`source of message ${id}: ${answer.status}`);
+  return answer.text();
+};
+
+// --- editing in place
+
+// crypto.randomUUID is missing over plain http.
+function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = bytes[6] & 0x0f | 0x40;
+  bytes[8] = bytes[8] & 0x3f | 0x80;
+  const hex = [...bytes].map(byte => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+async function edit(article) {
+  if (!article || "editing" in article.dataset) return;
+  const id = idOf(article), name = `edit:${id}`;
+  const rewrite = byId("rewrite").content.firstElementChild.cloneNode(true);
+  const text = rewrite.elements.text;
+  rewrite.setAttribute("action", `/messages/${id}/edit/`);
+  rewrite.setAttribute("hx-post", `/messages/${id}/edit/`);
+  rewrite.elements.key.value = uuid();
+  text.value = drafts.read(name) || await sourceOf(id).catch(() => null);
+  if (text.value === null) return say("unreachable");
+  article.dataset.editing = "";
+  article.append(rewrite);
+  htmx.process(rewrite);
+  const stop = () => { drafts.write(name, ""); rewrite.remove(); delete article.dataset.editing };
+  keepDraft(text, () => name);
+  rewrite.addEventListener("keydown", event => {
+    if (event.key === "Escape" && !isComposing(event)) { event.stopPropagation(); stop(); article.querySelector("[data-act=edit]")?.focus() }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) rewrite.requestSubmit();
+  });
+  rewrite.querySelector("[data-act=cancel]").addEventListener("click", stop);
+  rewrite.addEventListener("htmx:after:request", ({ detail: { ctx } }) => { if (ctx.response.status === 200) { stop(); notice.replaceChildren() } });
+  if (!CSS.supports("field-sizing", "content")) { grow(text); text.addEventListener("input", () => grow(text)) }
+  text.focus();
+  text.setSelectionRange(text.value.length, text.value.length);
+}
+
+// --- renaming and deleting
+
+const menu = byId("entry-menu"), deletion = byId("deletion");
+
+function openMenu(button) {
+  Object.assign(menu.dataset, { conversation: button.dataset.conversation, title: button.dataset.title, opener: button.closest(".entry")?.id ?? "title" });
+  menu.querySelector("form").setAttribute("action", `/c/${button.dataset.conversation}/delete/`);
+}
+
+function rename({ conversation, title, opener }) {
+  const home = byId(opener === "title" || !opener ? "title" : opener);
+  const shown = [...home.children];
+  const field = byId("renaming").content.firstElementChild.cloneNode(true);
+  field.elements.title.value = title;
+  home.replaceChildren(field);
+  field.elements.title.select();
+  const stop = () => { if (field.isConnected) home.replaceChildren(...shown) };
+  field.addEventListener("keydown", event => { if (event.key === "Escape") { event.stopPropagation(); stop() } });
+  field.addEventListener("focusout", event => { if (!field.contains(event.relatedTarget)) setTimeout(stop, 200) });
+  field.addEventListener("submit", event => {
+    event.preventDefault();
+    const name = field.elements.title.value.trim();
+    stop();
+    if (!name || name === title) return;
+    htmx.ajax("POST", `/c/${conversation}/rename/`, { source: list, target: list, swap: "innerMorph", values: { title: name } })
+      .then(() => { if (conversation === form.dataset.conversation) document.title = `${byId("title").querySelector("h1").textContent} · ${words.site}` });
+  });
+}
+
+menu.querySelector("form").addEventListener("submit", event => {
+  event.preventDefault();
+  menu.hidePopover();
+  byId("deletion-title").textContent = menu.dataset.title;
+  deletion.showModal();
+});
+
+deletion.addEventListener("close", () => {
+  if (deletion.returnValue !== "delete") return;
+  deletion.returnValue = "";
+  const { conversation } = menu.dataset;
+  drafts.write(conversation, "");
+  htmx.ajax("POST", `/c/${conversation}/delete/`, { source: list, target: list, swap: "innerMorph" });
+});
+
+// --- clicks: by what they are to do
+
+const acts = {
+  copy: button => copy(sourceOf(idOf(button.closest("article"))), button),
+  edit: button => edit(button.dataset.message ? byId(`message-${button.dataset.message}`) : button.closest("article")),
+  ask: button => write(`${button.textContent.trim()} `),
+  menu: openMenu,
+  rename: button => rename(button.dataset),
+  "rename-entry"() { menu.hidePopover(); rename(menu.dataset) },
+};
+const actsInText = {
+  "copy-code": button => copy(button.closest("figure").querySelector("code").textContent, button),
+  wrap(button) {
+    const on = button.closest("figure").toggleAttribute("data-wrap");
+    button.setAttribute("aria-pressed", String(on));
+  },
+  footnote(button) {
+    const notes = button.closest("[data-part]").querySelectorAll(".footnotes > ol > li");
+    const note = notes[Number(button.textContent) - 1];
+    if (!note) return;
+    note.tabIndex = -1;
+    note.focus({ preventScroll: true });
+    note.scrollIntoView({ block: "center" });
+  },
+};
+
+document.addEventListener("click", event => {
+  const button = event.target.closest?.("[data-act]");
+  if (button) (button.closest("[hx-ignore]") ? actsInText : acts)[button.dataset.act]?.(button);
+});
+
+// --- the model picker
+
+const models = byId("models"), filter = byId("model-filter"), picker = document.querySelector(".picker");
+
+models.addEventListener("toggle", event => {
+  picker.setAttribute("aria-expanded", String(event.newState === "open"));
+  if (event.newState !== "open") return;
+  if (!filter) models.querySelector(":checked")?.focus();
+});
+models.addEventListener("change", event => { if (event.target.name === "model") byId("model-name").textContent = event.target.dataset.name });
+// By arrow keys one looks at several; a pointer or Enter has chosen.
+models.addEventListener("click", event => { if (event.detail > 0 && event.target.closest(".opt") && event.target.type !== "radio") setTimeout(() => models.hidePopover()) });
+models.addEventListener("keydown", event => {
+  if (event.key === "Enter" && !isComposing(event)) {
+    event.preventDefault();
+    if (event.target === filter) models.querySelector(".opt:not([hidden]) input")?.click();
+    models.hidePopover();
+  } else if (event.key === "ArrowDown" && event.target === filter) {
+    event.preventDefault();
+    models.querySelector(".opt:not([hidden]) input")?.focus();
+  }
+});
+filter?.addEventListener("input", () => {
+  const wanted = filter.value.trim().toLowerCase();
+  for (const option of models.querySelectorAll(".opt")) option.hidden = !option.querySelector("span").title.toLowerCase().includes(wanted);
+  for (const group of models.querySelectorAll("fieldset")) group.hidden = !group.querySelector(".opt:not([hidden])");
+  byId("no-model").hidden = Boolean(models.querySelector(".opt:not([hidden])"));
+});
+
+// --- keys
+
+const lastQuestion = () => [...thread.querySelectorAll("[data-role=user]")].at(-1);
+
+box.addEventListener("keydown", event => {
+  if (event.key === "ArrowUp" && !box.value && !isComposing(event)) { event.preventDefault(); edit(lastQuestion()) }
+});
+
+addEventListener("keydown", event => {
+  if (isComposing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open], :popover-open")) return;
+  if (event.key === "Escape") return form.querySelector(".stop")?.click();
+  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  if (event.key === "?") { event.preventDefault(); byId("keys").showModal() }
+  else if (event.key === "n" && location.pathname !== "/") { event.preventDefault(); document.querySelector(".new").click() }
+  // Who just types, types a message.
+  else if (event.key.length === 1 && event.key !== " " && event.target === document.body) box.focus();
+});
+
+// --- times in the reader's own zone
+
+function localTimes() {
+  const now = new Date();
+  for (const time of document.querySelectorAll("time:not([data-local])")) {
+    const when = new Date(time.dateTime);
+    const day = when.toDateString() === now.toDateString() ? {} : { day: "numeric", month: "short" };
+    const year = when.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
+    time.textContent = when.toLocaleString(root.lang, { ...year, ...day, hour: "2-digit", minute: "2-digit" });
+    time.title = when.toLocaleString(root.lang, { dateStyle: "full", timeStyle: "medium" });
+    time.dataset.local = "";
+  }
+}
+
+localTimes();
+markCurrent();
+if (thread.querySelector("article") && !location.hash) follow();
