@@ -318,7 +318,7 @@ def _not_yet_an_address(line: str) -> str:
     start = line.rfind(" ") + 1
     if line.find("://", start) < 0 and line.find("www.", start) < 0:
         return line
-    return line[:start] + line[start:].replace("://", "\\://").replace("www.", "www\\.")
+    return line[:start] + line[start:].replace("://", ":\u2060//").replace("www.", "www\u2060.")  # word joiner: unseen
 
 
 def _visible_code(line: str) -> str:
@@ -329,7 +329,7 @@ def _visible_code(line: str) -> str:
 # Words to which no rule of Markdown applies, wherever they stand in a line that has begun
 _PLAIN = re.compile(r"(?:[^\W_]|[ ,.:;!?'\"%+=\-，。、：；！？“”‘’（）《》])*[^\W_]")
 _BEGUN = re.compile(r"(?:[ \t]|>|[-+*] |\d{1,9}[.)] |#{1,6} )*(?:\*{1,3}|_{1,3}|`{1,2}|[\"'(“（])?[^\W\d_][^|<]*")
-_LENGTHENED = re.compile(r"[:@&/]|www")
+_LENGTHENED = re.compile(r"[:@&/]")
 
 
 def may_grow_plainly(lines: str, partial: str, shown: str) -> bool:
@@ -351,9 +351,8 @@ def grows_plainly(partial: str, text: str) -> bool:
     It must end in a letter: white space at the end of a line is dropped in a paragraph and kept in code. The last word
     of the line must not be an address, or an entity, that the text would lengthen.
     """
-    if not _PLAIN.fullmatch(text):
-        return False
-    return not _LENGTHENED.search(partial[partial.rfind(" ") + 1 :] + text.partition(" ")[0])
+    last = partial[partial.rfind(" ") + 1 :]
+    return bool(_PLAIN.fullmatch(text)) and not _LENGTHENED.search(last) and "www" not in last + text
 
 
 # --- lines within a fence --------------------------------------------------------------------------------------------
@@ -401,7 +400,13 @@ class _Fence:
 
 _MARKER = re.compile(r"[ \t]*(?:[-+*]|\d{1,9}[.)])")
 _LIST_TAG = re.compile(r'<(/?)([uo]l|li)\b(?: data-sourcepos="(\d+):)?')
+_FIRST_LINE = re.compile(r'<\w+ data-sourcepos="(\d+):')
 _ROW = re.compile(r'<tr(?: data-sourcepos="(\d+):[^"]*")?>')
+
+
+class _Stub(NamedTuple):
+    source: str
+    item: str
 
 
 class _Items:
@@ -412,13 +417,13 @@ class _Items:
     become loose, the stub does too; `take` sees that, and the parser is asked about all.
     """
 
-    def __init__(self, stub: str, before: str, lines: str, dress: Callable[[str, bool], str]) -> None:
+    def __init__(self, stub: _Stub, before: str, lines: str, dress: Callable[[str, bool], str]) -> None:
         self.lines = lines  # complete ones, from the last item's first on
-        self._stub = stub
+        self._stub = stub.source
         self._before = before  # HTML of the block up to the last item
         self._dress = dress
-        doubled = dress(markdown.parse(stub * 2 if "|" not in stub else stub + "|x|\n")[0].html, False)
-        self._stub_html = doubled[: _items(doubled)[1].start]
+        two = dress(markdown.parse(stub.source + stub.item)[0].html, False)  # a list of one item is never loose
+        self._stub_html = two[: _items(two)[-1].start] if _items(two) else ""
 
     @classmethod
     def at_end_of(
@@ -429,7 +434,7 @@ class _Items:
         if not found:
             return None
         *complete, _ = lines
-        first = found[-1].line - 1 - block.line
+        first = found[-1].line - int(_FIRST_LINE.match(block.html)[1])
         source = "".join(line + "\n" for line in complete[first:])
         before = shown[: _items(shown)[-1].start]
         ways = [cls(stub, before, source, dress) for stub in _stubs(block.html, [*complete, visible], first)]
@@ -472,12 +477,13 @@ def _items(block: str) -> list[_Item]:
     return items
 
 
-def _stubs(block: str, lines: list[str], first: int) -> list[str]:
-    """Sources that could stand for the items before line `first`: for a list, a tight one and a loose one."""
+def _stubs(block: str, lines: list[str], first: int) -> list[_Stub]:
+    """What could stand for the items before line `first`: for a list, a tight one and a loose one."""
     if block.startswith("<table"):
-        return ["\n".join(lines[:2]) + "\n|x|\n"]
+        return [_Stub("\n".join(lines[:2]) + "\n|x|\n", "|x|\n")]
     marker = _MARKER.match(lines[first])
-    return [f"{marker[0]} x\n", f"{marker[0]} x\n\n"] if marker else []
+    item = f"{marker[0]} x\n" if marker else ""
+    return [_Stub(item, item), _Stub(item + "\n", item)] if marker else []
 
 
 def _after_line(text: str, count: int) -> str:

@@ -76,8 +76,7 @@ def render(text: str, labels: Labels = ENGLISH) -> str:
 
 # --- Source: what the parser may see ---------------------------------------------------------------------------------
 
-_CONTAINER = r"(?:[ \t]|>|[-+*][ \t]|\d{1,9}[.)][ \t])*"
-_FENCE = re.compile(rf"({_CONTAINER})(`{{3,}}|~{{3,}})(.*)", re.S)
+_FENCE = re.compile(r"((?:[ \t]|>|[-+*][ \t]|\d{1,9}[.)][ \t])*)(`{3,}|~{3,})(.*)", re.S)
 _MATHS_OPEN = re.compile(r"((?:[ \t]|>)*)(\$\$|\\\[)[ \t]*(.*)", re.S)
 _MATHS_CLOSE = {"$$": re.compile(r"(.*?)\$\$[ \t]*(.*)", re.S), "\\[": re.compile(r"(.*?)\\\][ \t]*(.*)", re.S)}
 _QUOTES = re.compile(rf"(?:[ \t]*>){{{MAX_QUOTES + 1},}}")
@@ -106,7 +105,7 @@ class Source:
     """
 
     def __init__(self) -> None:
-        self.fence = ""  # the marker of the open fence
+        self.fence: _Fence | None = None  # the one that is open
         self._maths: tuple[str, re.Pattern[str]] | None = None  # the prefix of its lines, and what closes it
 
     @property
@@ -119,17 +118,16 @@ class Source:
             line = _QUOTES.sub(">" * MAX_QUOTES, line, count=1)
         if self._maths:
             return self._in_maths(line, *self._maths)
+        if self.fence and self.fence.holds(line):
+            if self.fence.closing.fullmatch(line):
+                self.fence = None
+            return line
+        self.fence = None
         if fence := _FENCE.fullmatch(line):
-            self._at_fence(fence[2], fence[3])
-        elif not self.fence and (opening := _MATHS_OPEN.fullmatch(line)):
+            self.fence = _Fence.opened(*fence.groups())
+        elif opening := _MATHS_OPEN.fullmatch(line):
             return self._open_maths(line, *opening.groups())
         return line
-
-    def _at_fence(self, marker: str, rest: str) -> None:
-        if not self.fence:
-            self.fence = "" if marker[0] == "`" and "`" in rest else marker
-        elif marker[0] == self.fence[0] and len(marker) >= len(self.fence) and not rest.strip():
-            self.fence = ""
 
     def _open_maths(self, line: str, prefix: str, marker: str, rest: str) -> str:
         closing = _MATHS_CLOSE[marker]
@@ -148,6 +146,28 @@ class Source:
             self._maths = None
             return f"{prefix}````\n{line}"
         return line
+
+
+@dataclass(frozen=True)
+class _Fence:
+    """A code fence within its container, as far as lines can tell."""
+
+    closing: re.Pattern[str]
+    container: re.Pattern[str] | None  # what its lines begin with; another line ends the container, and the fence in it
+
+    @classmethod
+    def opened(cls, prefix: str, marker: str, info: str) -> "_Fence | None":
+        if marker[0] == "`" and "`" in info:  # a code span
+            return None
+        end = rf"{re.escape(marker[0])}{{{len(marker)},}}[ \t]*"
+        if ">" in prefix:
+            return cls(re.compile(rf"[ \t>]*{end}"), re.compile(r"[ \t]*>"))
+        if prefix.strip():  # a list item begins with it: what follows is indented, or blank
+            return cls(re.compile(rf"[ \t]+{end}"), re.compile(rf"[ \t]{{{len(prefix.rstrip()) + 1}}}|[ \t]*\Z|\t"))
+        return cls(re.compile(rf"[ \t]{{0,{len(prefix) + 3}}}{end}"), None)
+
+    def holds(self, line: str) -> bool:
+        return self.container is None or bool(self.container.match(line))
 
 
 # --- parse: blocks of comrak's HTML, with their first line -----------------------------------------------------------
@@ -223,16 +243,18 @@ def _split(rendered: str) -> list[Block]:
     for tag in _TOP.finditer(rendered):
         closing, attributes = tag.groups()
         if depth == 0:
-            if raw := rendered[end : tag.start()].strip("\n"):
-                found.append(Block(-1, _plain(raw)))
+            found += _raw(rendered[end : tag.start()])
             start, line = tag.start(), _first_line(attributes)
         depth += -1 if closing else 0 if tag[0].startswith("<hr") else 1
         if depth == 0:
             end = tag.end()
             found.append(Block(line, _bounded(rendered[start:end])))
-    if raw := rendered[end:].strip("\n"):
-        found.append(Block(-1, _plain(raw)))
-    return found
+    return found + _raw(rendered[end:])
+
+
+def _raw(escaped: str) -> list[Block]:
+    """A block for each line: where one raw HTML block ends and the next begins cannot be told."""
+    return [Block(-1, _plain(line)) for line in escaped.split("\n") if line.strip()] if escaped else []
 
 
 def _first_line(attributes: str) -> int:
@@ -300,6 +322,7 @@ _DRESSED = re.compile(
 )
 _BACK = re.compile(r' <a class="footnote-backref">.*?</a>')
 _ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
+_ONLY_CLOSES = re.compile(r"(?:</\w+>)*\Z")
 _HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}  # the message's own heading is h2
 _ALIGN = {"right": ' class="num"', "center": ' class="mid"'}
 
@@ -319,7 +342,7 @@ class _Dresser:
 
     def code(self, found: re.Match[str]) -> str:
         language, code = html.unescape(found["language"] or ""), html.unescape(found["code"]).removesuffix("\n")
-        growing = self.growing and not _ANY_TAG.sub("", found.string[found.end() :])
+        growing = self.growing and bool(_ONLY_CLOSES.match(found.string, found.end()))
         if language == "math":
             return _tex(code) if growing else mathml(code, display=True)
         return _figure(language, html.escape(code, False) if growing else highlight(language, code), self.labels)
