@@ -28,10 +28,13 @@ class Choice:
     finish_reason: str = ""
     finish_reason_raw: str = ""
     usage: Usage | None = None
-    # What came since the last segment was cut: joined then, since adding each delta to the text would be O(n²).
+    # What came since somebody last looked: joined then, since adding each delta to the text would be O(n²).
     new_text: list[str] = field(default_factory=list, compare=False)
     new_reasoning: list[str] = field(default_factory=list, compare=False)
-    saved: bool = field(default=False, compare=False)  # a segment has named it, with its role
+    # What segments hold of it: that it exists with its role, and so many characters.
+    saved: bool = field(default=False, compare=False)
+    saved_text: int = field(default=0, compare=False)
+    saved_reasoning: int = field(default=0, compare=False)
 
     def gather(self) -> None:
         if self.new_text:
@@ -40,6 +43,25 @@ class Choice:
         if self.new_reasoning:
             self.reasoning += "".join(self.new_reasoning)
             self.new_reasoning.clear()
+
+    def cut(self) -> list | None:
+        """What no segment holds yet."""
+        self.gather()
+        text, reasoning = self.text[self.saved_text :], self.reasoning[self.saved_reasoning :]
+        if self.saved and not text and not reasoning:
+            return None
+        self._all_is_saved()
+        return [self.index, text, reasoning, self.role]
+
+    def add(self, text: str, reasoning: str, role: str) -> None:
+        """Takes up what was cut."""
+        self.text += text
+        self.reasoning += reasoning
+        self.role = role or self.role
+        self._all_is_saved()
+
+    def _all_is_saved(self) -> None:
+        self.saved, self.saved_text, self.saved_reasoning = True, len(self.text), len(self.reasoning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +215,7 @@ class Transcript:
 
     def cut_segment(self) -> dict | None:
         """All that is new since the last cut, as a JSON-able dict; None if nothing is."""
-        deltas = [
-            [choice.index, "".join(choice.new_text), "".join(choice.new_reasoning), choice.role]
-            for choice in self._choices.values()
-            if choice.new_text or choice.new_reasoning or not choice.saved
-        ]
-        for choice in self._choices.values():
-            choice.gather()
-            choice.saved = True
+        deltas = [cut for choice in self._choices.values() if (cut := choice.cut())]
         if not deltas and not self._new_events:
             return None
         segment: dict = {}
@@ -216,10 +231,7 @@ class Transcript:
     def add_segment(self, segment: dict) -> None:
         """Takes up what a segment holds; segments come in the order in which they were cut."""
         for index, text, reasoning, role in segment.get("deltas", ()):
-            choice = self._choices.setdefault(index, Choice(index))
-            choice.role, choice.saved = role or choice.role, True
-            choice.text += text
-            choice.reasoning += reasoning
+            self._choices.setdefault(index, Choice(index)).add(text, reasoning, role)
             self.size += len(text) + len(reasoning)
         for name, fields in segment.get("proofs", ()):
             self._fold_proof(_decoded(name, fields))

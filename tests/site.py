@@ -179,7 +179,7 @@ class PageSocket:
         url = visitor.site.url.replace("http", "ws") + "/socket/"
         origin = headers.pop("Origin", None)
         self.socket = connect(
-            url, origin=origin, additional_headers=headers, compression=None, user_agent_header=None, close_timeout=1
+            url, origin=origin, additional_headers=headers, compression=None, user_agent_header=None, close_timeout=1, legacy=True
         )
 
     def __enter__(self) -> "PageSocket":

@@ -25,7 +25,7 @@ events = st.one_of(
     st.builds(Garbled, st.just("json")),
     st.builds(BodyEnd, st.booleans()),
 )
-batches = st.lists(st.tuples(st.lists(events, max_size=4), st.booleans(), st.floats(0, 2)), max_size=20)
+batches = st.lists(st.tuples(st.lists(events, max_size=4), st.booleans(), st.booleans(), st.floats(0, 2)), max_size=20)
 
 
 def everything(transcript: Transcript) -> dict:
@@ -37,9 +37,11 @@ def everything(transcript: Transcript) -> dict:
 @given(st.integers(1, 3), batches)
 def test_segments_rebuild_the_transcript_in_every_field(n, batches):
     transcript, segments, at = Transcript(n), [], 0.0
-    for arrived, save, waited in batches:
+    for arrived, look, save, waited in batches:
         at += waited
         transcript.fold(arrived, at)
+        if look:
+            assert transcript.choices is not None  # a watcher's look must not take anything from the next save
         if save:
             segments.append(transcript.cut_segment())
     segments.append(transcript.cut_segment())
