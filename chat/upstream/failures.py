@@ -81,7 +81,7 @@ def failure_in(
     if error is None:
         if not certain:
             return None
-        error = payload if isinstance(payload, dict) else {"message": payload}
+        error = payload if isinstance(payload, dict) else {"message": _said(payload)}
     code = error.get("code", error.get("error_code"))
     code = code if isinstance(code, int | str) and not isinstance(code, bool) else None
     if isinstance(code, int) and 400 <= code < 600:
@@ -142,7 +142,8 @@ def _error_object(payload: object) -> dict | None:
     if isinstance(payload.get("code"), int) and payload["code"] < 0:
         return payload
     if errors := payload.get("errors"):
-        return _error_object(errors) or {"message": _said(errors)}
+        first = errors[0] if isinstance(errors, list) else errors
+        return first if isinstance(first, dict) else {"message": _said(first)}
     return None
 
 
