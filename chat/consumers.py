@@ -125,7 +125,7 @@ class PageConsumer(AsyncWebsocketConsumer):
         await self.hint_changed(event)
 
     async def hint_changed(self, event: dict) -> None:
-        message = {"type": "changed", "conversation": event["conversation"]}
+        message = {**event, "type": "changed"}
         await self._send_text(orjson.dumps(message).decode())
 
     async def hint_revoked(self, event: dict) -> None:

@@ -18,9 +18,9 @@ def person_group(person: int) -> str:
     return f"person.{person}"
 
 
-def hint_queued(person: int, conversation: UUID) -> None:
-    """Something was queued: whoever has a page of this person open claims it, and its pages look."""
-    _hint(person, {"type": "hint.queued", "conversation": str(conversation)})
+def hint_queued(person: int, conversation: UUID, leaf: int) -> None:
+    """Something was queued: whoever has a page of this person open claims it, and pages that lack `leaf` look."""
+    _hint(person, {"type": "hint.queued", "conversation": str(conversation), "leaf": leaf})
 
 
 def hint_changed(person: int, conversation: UUID) -> None:

@@ -46,7 +46,7 @@ ERRORS = {
     "context_too_long": (
         gettext_lazy("conversation too long"),
         gettext_lazy(
-            "It does not fit into this model’s context. Edit an earlier message, or choose a model with a longer context."
+            "It does not fit this model’s context. Edit an earlier message, or choose a model with a longer one."
         ),
     ),
     "content_filter": (

@@ -126,7 +126,7 @@ def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> Ht
         return refusal(request, _("This reply cannot be continued. Regenerate it instead."), 409)
     except asking.KeyReused as reuse:
         return _key_reused(request, reuse.message)
-    live.hint_queued(request.user.pk, asked.conversation.pk)
+    live.hint_queued(request.user.pk, asked.conversation.pk, asked.conversation.leaf_id)
     if not request.headers.get("HX-Request"):
         return redirect("conversation", asked.conversation.pk)
     return _answer(request, asked)

@@ -58,8 +58,11 @@ const heard = {
     if (gone) refreshThread();
   },
   gone({ completion }) { watched.delete(String(completion)); refreshThread() },
-  changed({ conversation }) {
-    if (conversation === form.dataset.conversation) refreshThread();
+  // `leaf`: the reply that was asked for. Our own requests bring it themselves, before or after this hint.
+  changed(message) {
+    if (ours.size) return void postponed.push(message);
+    if (message.leaf && byId(`message-${message.leaf}`)) return;
+    if (message.conversation === form.dataset.conversation) refreshThread();
     refreshList();
   },
 };
@@ -84,16 +87,26 @@ function markLanguage(container) {
 
 // --- up to date: fetched by htmx, morphed in; what did not change is not touched
 
-let changes = 0;   // of the thread, begun or done: an answer that was asked for before one of them is out of date
+const fetching = new Map();    // address → whether it is wanted once more
+const ours = new Set();        // requests of ours that change the thread and are under way
+const postponed = [];          // hints that wait for their answers
+let changes = 0;               // of the thread, begun or done: an answer asked for before one of them is out of date
 
-function refreshThread() {
-  if (!form.dataset.conversation) return;
-  const url = `/c/${form.dataset.conversation}/thread/`;
-  return htmx.ajax("GET", url, { source: thread, target: thread, swap: "innerMorph", askedAt: changes });
+async function bring(target, address, swap, facts) {
+  if (fetching.has(address)) return fetching.set(address, true);
+  do {
+    fetching.set(address, false);
+    await htmx.ajax("GET", address, { source: target, target, swap, ...facts?.() });
+  } while (fetching.get(address) && target.isConnected);
+  fetching.delete(address);
 }
 
-const refreshMessage = id => htmx.ajax("GET", `/messages/${id}/`, { source: byId(`message-${id}`), target: byId(`message-${id}`), swap: "outerMorph" });
-const refreshList = () => htmx.ajax("GET", "/list/", { source: list, target: list, swap: "innerMorph" });
+function refreshThread() {
+  const { conversation } = form.dataset;
+  if (conversation) bring(thread, `/c/${conversation}/thread/`, "innerMorph", () => ({ askedAt: changes }));
+}
+const refreshMessage = id => bring(byId(`message-${id}`), `/messages/${id}/`, "outerMorph");
+const refreshList = () => bring(list, "/list/", "innerMorph");
 
 // A container that grows belongs to its frames: a morph would take back what has come since it was saved.
 htmx.registerExtension("growing", {
@@ -102,25 +115,37 @@ htmx.registerExtension("growing", {
   htmx_before_morph_attr: element => !(sending && element.name === "key"),
 });
 
-const changesThread = ctx => ctx.askedAt === undefined && (ctx.sourceElement === form || thread.contains(ctx.sourceElement));
+const isRefresh = ctx => ctx.askedAt !== undefined;
+const changesThread = ctx => !isRefresh(ctx) && thread.contains(ctx.target) && ctx.swap !== "none";
+const on = (name, act) => document.addEventListener(`htmx:${name}`, event => act(event.detail.ctx, event));
 
-document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => { if (changesThread(ctx)) changes++ });
+on("before:request", ctx => {
+  if (!changesThread(ctx)) return;
+  changes++;
+  if (ctx.request.method === "POST") ours.add(ctx);
+});
 
-document.addEventListener("htmx:before:swap", event => {
-  const { ctx, tasks } = event.detail;
-  if (ctx.askedAt !== undefined && ctx.askedAt !== changes) { event.preventDefault(); refreshThread(); return }
+on("before:swap", (ctx, event) => {
+  if (isRefresh(ctx) && ctx.askedAt !== changes) { event.preventDefault(); fetching.set(ctx.request.action, true); return }
   if (changesThread(ctx)) changes++;
-  // The hint of our own send may come before its answer: what it brought is not shown twice.
-  for (const { type, swapSpec, fragment } of tasks)
+  // What an earlier look has already brought is not shown twice.
+  for (const { type, swapSpec, fragment } of event.detail.tasks)
     if (type === "main" && swapSpec.style === "beforeend") for (const article of fragment.querySelectorAll("article[id]")) byId(article.id)?.remove();
 });
 
-document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-  if (ctx.sourceElement === form && ctx.response.status === 200) { notice.replaceChildren(); follow() }
-  if (ctx.hx?.pushurl && ctx.hx.pushurl !== location.pathname) history.pushState(null, "", ctx.hx.pushurl);
+on("after:swap", ctx => {
+  const done = ctx.response?.status === 200;
+  if (done && ctx.sourceElement === form) follow();
+  if (done && ctx.request.method === "POST" && changesThread(ctx)) notice.replaceChildren();
+  const address = ctx.hx?.pushurl;
+  if (address && address !== location.pathname) history.pushState(null, "", address);
   markCurrent();
   localTimes();
   watch();
+});
+
+on("finally:request", ctx => {
+  if (ours.delete(ctx) && !ours.size) postponed.splice(0).forEach(heard.changed);
 });
 
 addEventListener("popstate", () => {
@@ -136,19 +161,20 @@ function markCurrent() {
 
 const say = name => notice.replaceChildren(byId(`say-${name}`).content.cloneNode(true));
 
-document.addEventListener("htmx:before:response", event => {
+on("before:response", (ctx, event) => {
   // Views never redirect what htmx asks: this is the way to the sign-in page.
-  if (event.detail.ctx.response.raw.redirected) { event.preventDefault(); sessionEnded() }
+  if (ctx.response.raw.redirected) { event.preventDefault(); sessionEnded() }
 });
 
-document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
+on("response:error", ctx => {
   const { status } = ctx.response;
   if (status === 409 || status === 422) return;
-  if (status === 404 && ctx.request.method === "GET") { if (ctx.askedAt === undefined) refreshThread(); return }
-  say(status === 403 ? "stale" : status === 404 ? "missing" : "broken");
+  if (ctx.request.method === "POST") say(status === 403 ? "stale" : status === 404 ? "missing" : "broken");
+  else if (status === 404 && isRefresh(ctx)) say("missing");
+  else if (status === 404) refreshThread();
 });
 
-document.addEventListener("htmx:error", ({ detail: { ctx } }) => { if (ctx?.request?.method === "POST") say("unreachable") });
+on("error", ctx => { if (ctx?.request?.method === "POST") say("unreachable") });
 
 function sessionEnded() {
   socket.close();
@@ -295,7 +321,7 @@ function rename({ conversation, title, opener }) {
     const name = field.elements.title.value.trim();
     stop();
     if (!name || name === title) return;
-    htmx.ajax("POST", `/c/${conversation}/rename/`, { source: list, target: list, swap: "innerMorph", values: { title: name } })
+    htmx.ajax("POST", `/c/${conversation}/rename/`, { source: menu, target: list, swap: "innerMorph", values: { title: name } })
       .then(() => { if (conversation === form.dataset.conversation) document.title = `${byId("title").querySelector("h1").textContent} · ${words.site}` });
   });
 }
@@ -312,7 +338,7 @@ deletion.addEventListener("close", () => {
   deletion.returnValue = "";
   const { conversation } = menu.dataset;
   drafts.write(conversation, "");
-  htmx.ajax("POST", `/c/${conversation}/delete/`, { source: list, target: list, swap: "innerMorph" });
+  htmx.ajax("POST", `/c/${conversation}/delete/`, { source: menu, target: list, swap: "innerMorph" });
 });
 
 // --- clicks: by what they are to do
@@ -396,14 +422,17 @@ addEventListener("keydown", event => {
 
 // --- times in the reader's own zone
 
+// The browser's own way of writing the page's language: "en" alone would be American.
+const locale = navigator.languages.find(name => name.split("-")[0] === root.lang.split("-")[0]) ?? root.lang;
+
 function localTimes() {
   const now = new Date();
   for (const time of document.querySelectorAll("time:not([data-local])")) {
     const when = new Date(time.dateTime);
     const day = when.toDateString() === now.toDateString() ? {} : { day: "numeric", month: "short" };
     const year = when.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
-    time.textContent = when.toLocaleString(root.lang, { ...year, ...day, hour: "2-digit", minute: "2-digit" });
-    time.title = when.toLocaleString(root.lang, { dateStyle: "full", timeStyle: "medium" });
+    time.textContent = when.toLocaleString(locale, { ...year, ...day, hour: "2-digit", minute: "2-digit" });
+    time.title = when.toLocaleString(locale, { dateStyle: "full", timeStyle: "medium" });
     time.dataset.local = "";
   }
 }
