@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.contrib.auth.signals import user_logged_out
+from django.db import transaction
 from django.db.models.signals import post_save
 
 
@@ -12,6 +12,10 @@ class ChatConfig(AppConfig):
         from chat.models import Person
 
         registry.chores.append(purge)
-        user_logged_out.connect(lambda user, **_: user and hint_revoked(user.pk), weak=False)
-        # Deactivation, a new password, another role: its sockets look whether they still may.
-        post_save.connect(lambda instance, created, **_: created or hint_revoked(instance.pk), Person, weak=False)
+
+        def tell_sockets(instance: Person, created: bool, **_) -> None:
+            """Deactivation, a new password, another role: its sockets look whether they still may."""
+            if not created:
+                transaction.on_commit(lambda: hint_revoked(instance.pk))
+
+        post_save.connect(tell_sockets, Person, weak=False)

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from chat import live
 from chat.forms import SignUpForm
 from chat.models import Account, Person
 
@@ -17,7 +18,16 @@ FIRST_VISIT_AGE = 7 * 24 * 3600
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 sign_in = LoginView.as_view(template_name="accounts/sign_in.html", redirect_authenticated_user=True)
-sign_out = LogoutView.as_view()
+_sign_out = LogoutView.as_view()
+
+
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """The hint comes last: Django tells of a sign-out before it has ended the session."""
+    person = request.user.pk
+    response = _sign_out(request)
+    if person:
+        live.hint_revoked(person)
+    return response
 
 
 @require_http_methods(["GET", "POST"])
