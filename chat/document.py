@@ -22,9 +22,9 @@ How it grows.
 
 1. Complete lines go through `markdown.Source`; the blocks that are still open are parsed again as their text grows.
 2. A top-level block that starts right after a blank line starts just so when it is parsed alone, and its start closes
-   all before it for ever. There the text is cut; what precedes has settled and is not parsed again. The parser decides
-   about fences, loose lists, tables, lazy quotes. (Cutting at other starts is wrong: in "text\\n2. two\\n|-" the second
-   line is the head of a table; alone it is a list.)
+   all before it for ever. There the text is cut; what precedes has settled and is not parsed again. So it is with one
+   that starts after a heading, a rule or code. The parser decides about fences, loose lists, tables, lazy quotes.
+   (Cutting at other starts is wrong: in "text\\n2. two\\n|-" the second line is the head of a table; alone it is a list.)
 3. Three ways of growing ask less of the parser, where its answer is known: plain words within a line, lines within a
    fence (`_Fence`), items of a list or rows of a table (`_Items`). So a block of n characters costs O(n), not O(n²).
 """
@@ -42,7 +42,9 @@ from chat.markdown import ENGLISH, Block, Labels
 
 Operation = str | int | None | dict[str, object]
 
-HEAVY = 4_000  # characters whose rendering may hold an event loop up: Pygments takes up to 2.3 ms per kB
+# What may hold an event loop up
+HEAVY = 4_000  # characters new to the renderer: Pygments takes up to 2.3 ms for a thousand
+HEAVY_SECONDS = 0.01  # of CPU, last time
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Document:
         self.cpu = 0.0  # seconds that the last rendering took
         self._labels = labels
         self._text: list[str] = []  # all that was fed
+        self._length = 0  # of it
         self._read = 0  # how many of these have been rendered
         self._finishing = False
         self._rendering = threading.Lock()
@@ -87,6 +90,7 @@ class Document:
     def feed(self, text: str) -> None:
         if text:
             self._text.append(text)
+            self._length += len(text)
 
     def finish(self) -> None:
         self._finishing = True
@@ -99,7 +103,7 @@ class Document:
     def heavy(self) -> bool:
         """Whether the next rendering is better done in a thread: `await asyncio.to_thread(document.render)`."""
         unread = self._text[self._read :]
-        if sum(map(len, unread)) > HEAVY:
+        if self.cpu > HEAVY_SECONDS or sum(map(len, unread)) > HEAVY or (self._finishing and self._length > 8 * HEAVY):
             return True
         return bool(self._fence and self._fence.length > HEAVY and self._fence.may_close(unread))
 
@@ -172,7 +176,8 @@ class Document:
         lines = self._lines.split("\n")
         decided = len(lines) - (not visible or bool(_UNDECIDED.match(visible)))
         for index in range(len(blocks) - 1, 0, -1):
-            if 0 < blocks[index].line < decided and not lines[blocks[index].line - 1].strip(" \t"):
+            line = blocks[index].line
+            if 0 < line < decided and (not lines[line - 1].strip(" \t") or _ENDS.match(blocks[index - 1].html)):
                 return index
         return 0
 
@@ -210,6 +215,9 @@ class Document:
         corrected = tuple(i for i, (was, now) in enumerate(zip(before, final, strict=False)) if was != now)
         self._shown = _Shown(final, len(final), (), corrected)
         self._known, self._lines, self._fence, self._items = {}, "", None, None
+
+
+_ENDS = re.compile(r"<(?:h[1-6r]|pre)\b")  # blocks that nothing continues
 
 
 # --- what a watcher is owed ------------------------------------------------------------------------------------------
@@ -293,7 +301,7 @@ def _unclosed(block: str) -> str:
 # --- the line that grows ---------------------------------------------------------------------------------------------
 
 _UNDECIDED = re.compile(r"\Z|[ \t]|[-+*](?:[ \t]|\Z)|\d{1,9}(?:[.)](?:[ \t]|\Z)|\Z)")
-_ONLY_MARKUP = re.compile(r"[ \t>]*(?:[-+*=_#|:~` \t]*|\d{1,9}[.)]?[ \t]*|(?:`{3,}|~{3,})[^`]*)")
+_ONLY_MARKUP = re.compile(r"[ \t>]*(?:(?:[-+*=_#|:~`][-+*=_#|:~` \t]*)?|\d{1,9}[.)]?[ \t]*|(?:`{3,}|~{3,})[^`]*)")
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\Z")
 _CODE_SPAN = re.compile(r"`[^`]*`")
 _CODE_END = re.compile(r"[ \t>]*(?:`+|~+|\$+|\\\]?)[ \t]*")

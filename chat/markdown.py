@@ -13,9 +13,10 @@ is a link until somebody opens it. Every station is bounded: what would cost too
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from time import thread_time
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -29,7 +30,7 @@ from pygments.token import Token, _TokenType
 from pygments.util import ClassNotFound
 
 # Bounds. Measured on hostile input: see the table in tests/test_markdown.py.
-MAX_TEXT = 500_000  # characters; a longer text is shown as plain paragraphs
+MAX_TEXT = 1_000_000  # characters; a longer text is shown plain. The worst texts take 4 ms for each thousand
 MAX_DEPTH = 60  # nested elements in one block: nh3 is quadratic in depth (100,000 take 19 s)
 MAX_QUOTES = 200  # leading ">" of a line: comrak is quadratic in them (100,000 take 7 s)
 MAX_COSTLY = 1_000  # occurrences of what comrak does in quadratic time: footnotes, e-mail addresses, cells of a row
@@ -37,7 +38,8 @@ MAX_MATH_SCAN = 2_000_000  # characters that comrak looks through for \) and \] 
 MAX_TEX = 8_000  # math-core 0.9 overflows the C stack, and kills the process, on 20,000 nested groups
 MAX_TEX_OPENERS = 400
 MAX_CODE = 60_000  # characters to highlight
-MAX_CODE_LINE = 2_000  # regular expressions of lexers are at worst quadratic within a line
+MAX_CODE_LINE = 1_000  # some lexers' expressions are cubic in the length of a line
+MAX_LEXING = 0.25  # seconds of CPU; 60 kB of Python take 0.14, of unclosed "/*" 6
 LONG_QUERY = 100  # characters after "?" that make a link worth a warning: data may leave in it
 
 
@@ -77,9 +79,11 @@ def render(text: str, labels: Labels = ENGLISH) -> str:
 # --- Source: what the parser may see ---------------------------------------------------------------------------------
 
 _FENCE = re.compile(r"((?:[ \t]|>|[-+*][ \t]|\d{1,9}[.)][ \t])*)(`{3,}|~{3,})(.*)", re.S)
+_ITEM = re.compile(r"[ \t>]*(?:[-+*]|\d{1,9}[.)])[ \t]")
+_INDENTED = re.compile(r" {0,3}\t| {4}")  # code, but for a list's
 _MATHS_OPEN = re.compile(r"((?:[ \t]|>)*)(\$\$|\\\[)[ \t]*(.*)", re.S)
 _MATHS_CLOSE = {"$$": re.compile(r"(.*?)\$\$[ \t]*(.*)", re.S), "\\[": re.compile(r"(.*?)\\\][ \t]*(.*)", re.S)}
-_QUOTES = re.compile(rf"(?:[ \t]*>){{{MAX_QUOTES + 1},}}")
+_CONTAINERS = re.compile(r"[-+*>\d.) \t]*")
 _UNREADABLE = re.compile("[\0\ud800-\udfff\ufeff]")
 
 
@@ -106,6 +110,7 @@ class Source:
 
     def __init__(self) -> None:
         self.fence: _Fence | None = None  # the one that is open
+        self._in_list = False
         self._maths: tuple[str, re.Pattern[str]] | None = None  # the prefix of its lines, and what closes it
 
     @property
@@ -114,8 +119,8 @@ class Source:
         return bool(self.fence or self._maths)
 
     def line(self, line: str) -> str:
-        if line.count(">", 0, 4 * MAX_QUOTES) > MAX_QUOTES:
-            line = _QUOTES.sub(">" * MAX_QUOTES, line, count=1)
+        if line.count(">") > MAX_QUOTES:
+            line = _fewer_quotes(line)
         if self._maths:
             return self._in_maths(line, *self._maths)
         if self.fence and self.fence.holds(line):
@@ -123,8 +128,10 @@ class Source:
                 self.fence = None
             return line
         self.fence = None
+        if line.strip():
+            self._in_list = bool(_ITEM.match(line)) or (self._in_list and line[0] in " \t")
         if fence := _FENCE.fullmatch(line):
-            self.fence = _Fence.opened(*fence.groups())
+            self.fence = _Fence.opened(*fence.groups()) if self._in_list or not _INDENTED.match(line) else None
         elif opening := _MATHS_OPEN.fullmatch(line):
             return self._open_maths(line, *opening.groups())
         return line
@@ -146,6 +153,11 @@ class Source:
             self._maths = None
             return f"{prefix}````\n{line}"
         return line
+
+
+def _fewer_quotes(line: str) -> str:
+    start = _CONTAINERS.match(line)[0]
+    return start.replace(">", "", max(0, start.count(">") - MAX_QUOTES)) + line[len(start) :]
 
 
 @dataclass(frozen=True)
@@ -208,7 +220,7 @@ class Block(NamedTuple):
 
 def parse(source: str) -> list[Block]:
     if len(source) > MAX_TEXT:
-        return [Block(-1, _plain(html.escape(part))) for part in source.split("\n\n") if part.strip()]
+        return [Block(-1, _plain(html.escape(source)))]
     return _split(comrak.render_markdown(source, _affordable(source), _PARSING, _RENDERING))
 
 
@@ -521,27 +533,41 @@ def _class_of(kind: _TokenType) -> str:
 
 def highlight(language: str, code: str) -> str:
     """HTML of code with about ten classes: a third of the size of Pygments' own formatter."""
-    lexer = _lexer(language.split()[0].lower()) if language.split() else None
-    if lexer is None or len(code) > MAX_CODE or max(map(len, code.split("\n"))) > MAX_CODE_LINE:
+    name = language.split()[0].lower() if language.split() else ""
+    if not name or len(code) > MAX_CODE or max(map(len, code.split("\n"))) > MAX_CODE_LINE:
         return html.escape(code, False)
-    return _highlighted(language, code) if len(code) < 8_000 else _marked_up(lexer, code)
+    return _highlighted(name, code) if len(code) <= 8_000 else _marked_up(name, code)
 
 
-@lru_cache(maxsize=256)  # at most 8 kB of code each: the tail of a live reply shows the same code many times
-def _highlighted(language: str, code: str) -> str:
-    return _marked_up(_lexer(language.split()[0].lower()), code)
+@lru_cache(maxsize=256)  # at most 8 kB of code each; what grows shows the same code many times
+def _highlighted(name: str, code: str) -> str:
+    return _marked_up(name, code)
 
 
-def _marked_up(lexer: Lexer, code: str) -> str:
-    out, run, current = [], [], ""
-    for kind, value in lex(code, lexer):
+def _marked_up(name: str, code: str) -> str:
+    lexer = _lexer(name)
+    try:
+        return "".join(_runs(lex(code, lexer))) if lexer else html.escape(code, False)
+    except _TooSlow:
+        return html.escape(code, False)
+
+
+class _TooSlow(Exception):
+    """This code takes a lexer longer than any honest code of its length does."""
+
+
+def _runs(tokens: Iterable[tuple[_TokenType, str]]) -> Iterator[str]:
+    run, current = [], ""
+    deadline = thread_time() + MAX_LEXING
+    for count, (kind, value) in enumerate(tokens):
         name = _class_of(kind)
         if name != current and not (value.isspace() and current):  # a space does not end a comment
-            out.append(_marked(current, run))
+            yield _marked(current, run)
             run, current = [], name
         run.append(value)
-    out.append(_marked(current, run))
-    return "".join(out)
+        if count % 16 == 0 and thread_time() > deadline:
+            raise _TooSlow
+    yield _marked(current, run)
 
 
 def _marked(name: str, values: list[str]) -> str:
@@ -559,12 +585,31 @@ def _lexer(name: str) -> Lexer | None:
 
 # --- mathematics -----------------------------------------------------------------------------------------------------
 
-_TEX = LatexToMathML(fancy_error=False, ignore_unknown_commands=True, max_expansions=100)
+_TEX = LatexToMathML(
+    fancy_error=False,
+    ignore_unknown_commands=True,
+    max_expansions=100,
+    macros={"substack": r"\begin{subarray}{c}#1\end{subarray}"},
+)
 _TEX_OPENERS = re.compile(r"\\left|[{]")
-_NUMBERING = re.compile(r"\\(?:tag\*?|label)\{[^{}]*\}|\\notag\b|\\nonumber\b")
+# Environments that math-core does not know, or would number from 1 in each formula, with an id
+_ENVIRONMENT = re.compile(r"\\(begin|end)\{(\w+)\*?\}(\{\d+\})?")
+_SAME_AS = {
+    **dict.fromkeys("align alignat alignedat flalign split eqnarray".split(), "aligned"),
+    **dict.fromkeys("equation gather multline displaymath".split(), "gathered"),
+    "smallmatrix": "matrix",
+}
+_TAG = re.compile(r"\\tag(\*?)\{([^{}]*)\}")
+_NUMBERING = re.compile(r"\\label\{[^{}]*\}|\\(?:notag|nonumber)(?![a-zA-Z])")
 _STYLE = re.compile(r' style="([^"]*)"')
 _COLOUR = re.compile(r"color:(#[0-9A-Fa-f]{3,8})")
 # math-core writes style="…", which a strict style-src drops: known declarations become classes of prose.css
+# Nothing but presentation may come out: no id, no link, no attribute that somebody thought of later
+_ATTRIBUTES = (
+    "accent|accentunder|class|display|displaystyle|form|height|linethickness|lspace|mathcolor|mathvariant|maxsize|minsize"
+    "|movablelimits|notation|rspace|scriptlevel|stretchy|symmetric|voffset|width"
+)
+_HARMLESS = re.compile(rf'(?:[^<]++|</?(?:m[a-z]+|b|i|em|s|u|code|span)(?: (?:{_ATTRIBUTES})="[^"<>&]*")*/?>)*+')
 _DECLARATIONS = {
     "text-align:right": "mr",
     "text-align:left": "ml",
@@ -584,11 +629,28 @@ def mathml(tex: str, *, display: bool) -> str:
     """MathML, or the TeX itself where that cannot be had."""
     if len(tex) > MAX_TEX or len(_TEX_OPENERS.findall(tex)) > MAX_TEX_OPENERS:
         return _tex(tex)
-    prepared = _NUMBERING.sub("", tex).replace("{split}", "{aligned}")
     try:
-        return _STYLE.sub(_styled, _TEX.convert_with_local_state(prepared, displaystyle=display))
+        found = _STYLE.sub(_styled, _TEX.convert_with_local_state(_known_tex(tex), displaystyle=display))
     except LatexError:
         return _tex(tex)
+    return found if _HARMLESS.fullmatch(found) else _tex(tex)
+
+
+def _known_tex(tex: str) -> str:
+    """The same in words that math-core knows."""
+    if "\\begin" in tex:
+        tex = _ENVIRONMENT.sub(_environment, tex)
+    if "\\tag" in tex:
+        tex = _TAG.sub(lambda tag: rf"\qquad\text{{{tag[2] if tag[1] else f'({tag[2]})'}}}", tex)
+    return _NUMBERING.sub("", tex)
+
+
+def _environment(found: re.Match[str]) -> str:
+    name = _SAME_AS.get(found[2])
+    if not name:
+        return found[0]
+    argument = "" if found[2].endswith("at") else found[3] or ""  # the number of columns
+    return f"\\{found[1]}{{{name}}}{argument}"
 
 
 def _tex(tex: str) -> str:
