@@ -45,6 +45,8 @@ class PageConsumer(AsyncWebsocketConsumer):
         self.outbox = Outbox(self._send_text)
         self.person = await in_reader(_person_of, self.request)
         if self.person is None:
+            # Accepted first: a refused handshake tells the page nothing, and it would try for ever.
+            await self.accept()
             await self.close(SIGNED_OUT)
             return
         if registry.draining or registry.sockets[self.person.pk] >= MOST_SOCKETS:
@@ -100,20 +102,23 @@ class PageConsumer(AsyncWebsocketConsumer):
         try:
             await in_reader(completion_for, self.person, pk)
         except Http404:
-            await self._send_text(orjson.dumps({"type": "gone", "completion": pk}).decode())
+            await self._say(type="gone", completion=pk)
             return
         async for news in watch(pk, self.labels):
             for message in frames.encode(pk, news, self.language):
                 if isinstance(news, Frame):
                     await self.outbox.send_frame(message)
                 else:
-                    await self._send_text(orjson.dumps(message).decode())
+                    await self._say(**message)
 
     async def _until_closed(self, work: Awaitable) -> None:
         try:
             await work
         except PageTooSlow:
             await self.close(TOO_SLOW)
+
+    async def _say(self, **message) -> None:
+        await self._send_text(orjson.dumps(message).decode())
 
     async def _send_text(self, text: str) -> None:
         await self.base_send({"type": "websocket.send", "text": text})
@@ -126,7 +131,10 @@ class PageConsumer(AsyncWebsocketConsumer):
 
     async def hint_changed(self, event: dict) -> None:
         message = {**event, "type": "changed"}
-        await self._send_text(orjson.dumps(message).decode())
+        await self._say(**message)
+
+    async def hint_settled(self, event: dict) -> None:
+        await self._say(type="list")
 
     async def hint_revoked(self, event: dict) -> None:
         await self._recheck()

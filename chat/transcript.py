@@ -88,6 +88,7 @@ class Transcript:
         self.final_usages: list[Usage] = []
         self.top_usage: Usage | None = None
         self.size = 0  # characters of text and reasoning, all choices
+        self.has_text = False
         self.arrivals = bytearray()
         self._last_ms = 0
         self._cut_arrivals = 0
@@ -166,6 +167,7 @@ class Transcript:
         if delta.role and delta.role != choice.role:
             choice.role, choice.saved = delta.role, False
         if delta.text:
+            self.has_text = True
             delta.text = _storable(delta.text)
             choice.new_text.append(delta.text)
             self._note_arrival(at, delta.index * 2, len(delta.text))
@@ -233,6 +235,7 @@ class Transcript:
         for index, text, reasoning, role in segment.get("deltas", ()):
             self._choices.setdefault(index, Choice(index)).add(text, reasoning, role)
             self.size += len(text) + len(reasoning)
+            self.has_text = self.has_text or bool(text)
         for name, fields in segment.get("proofs", ()):
             self._fold_proof(_decoded(name, fields))
         self.arrivals += base64.b64decode(segment.get("arrivals", ""))

@@ -6,16 +6,11 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
-from chat.live.registry import registry
+from chat.live.registry import person_group, registry
 from chat.models import Completion
 from chat.settlement import Ending, settle_queued
 
 logger = logging.getLogger(__name__)
-
-
-def person_group(person: int) -> str:
-    """The channel group of all page sockets of one person."""
-    return f"person.{person}"
 
 
 def hint_queued(person: int, conversation: UUID, leaf: int) -> None:

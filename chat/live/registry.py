@@ -9,6 +9,7 @@ from datetime import timedelta
 from time import monotonic
 from uuid import UUID, uuid4
 
+from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
@@ -142,6 +143,9 @@ class Registry:
             await completion.run()
         finally:
             self.live.pop(completion.pk, None)
+        # Pages that do not watch it show in their list that it has ended.
+        if completion.person:
+            await get_channel_layer().group_send(person_group(completion.person), {"type": "hint.settled"})
 
     # Stopping
 
@@ -286,6 +290,11 @@ class Registry:
                     await in_writer(chore)
                 except Exception:
                     logger.exception("a chore failed; it is done again in a minute")
+
+
+def person_group(person: int) -> str:
+    """The channel group of all page sockets of one person."""
+    return f"person.{person}"
 
 
 def begin(pk: int, process: UUID) -> LiveCompletion | None:

@@ -24,6 +24,7 @@ LONGEST_INTERVAL = 0.5
 RENDER_SHARE = 33  # of its time, one watcher spends at most a 33rd rendering
 SHARE_OF_LOAD = 0.00025  # seconds of interval for each watcher of the process: 4,000 frames a second in all
 LINE_SECONDS = 1.0
+SILENT_SECONDS = 5.0  # then the page says so
 POLL_SECONDS = 0.3
 ASK_EVERY_FRAMES, ASK_EVERY_BYTES = 16, 128 * 1024
 MOST_FRAMES_BEHIND, MOST_BYTES_BEHIND = 64, 1024 * 1024
@@ -139,7 +140,7 @@ def _saved(pk: int) -> tuple[Completion, list[int]]:
 
 async def _follow(watched: Watched, labels: Labels) -> AsyncIterator[News]:
     cursors: dict[tuple[int, Part], Cursor] = {}
-    line_due = 0.0
+    line_due, state = 0.0, ""
     while True:
         version, cost, began = watched.growth.version, 0.0, monotonic()
         settled = watched.settled
@@ -155,9 +156,9 @@ async def _follow(watched: Watched, labels: Labels) -> AsyncIterator[News]:
         if settled:
             yield Settled(list(watched.messages.values()))
             return
-        if began >= line_due:
-            line_due = began + LINE_SECONDS
-            yield line_of(watched)
+        if began >= line_due or _state(watched, began) != state:
+            line_due, state = began + LINE_SECONDS, _state(watched, began)
+            yield line_of(watched, state)
         await asyncio.sleep(_interval(cost) - (monotonic() - began))
         await watched.growth.after(version, line_due - monotonic())
 
@@ -167,26 +168,35 @@ def _interval(render_seconds: float) -> float:
     return min(wanted, LONGEST_INTERVAL)
 
 
-def line_of(watched: Watched) -> Line:
+def _state(watched: Watched, now: float) -> str:
+    if not isinstance(watched, LiveCompletion):
+        return "arriving"
+    if watched.retry_at:
+        return "retrying"
+    if not watched.transcript.has_begun:
+        return "waiting"
+    if now - watched.progressed >= SILENT_SECONDS:
+        return "silent"
+    return "arriving" if watched.transcript.has_text else "thinking"
+
+
+def line_of(watched: Watched, state: str) -> Line:
     messages = list(watched.messages.values())
     if not isinstance(watched, LiveCompletion):
-        return Line(messages, "arriving")
+        return Line(messages, state)
     now = monotonic()
-    if watched.retry_at:
-        return Line(messages, "retrying", seconds=max(int(watched.retry_at - now + 0.5), 0))
-    silent = int(now - watched.progressed)
-    if not watched.transcript.has_begun:
-        return Line(messages, "waiting", seconds=silent)
-    thinking = not any(choice.text for choice in watched.transcript.choices)
-    state = "silent" if silent >= 5 else "thinking" if thinking else "arriving"
-    first = next(watched.transcript.timeline())
+    if state == "retrying":
+        return Line(messages, state, seconds=max(int((watched.retry_at or now) - now + 0.5), 0))
+    if state == "waiting":
+        return Line(messages, state, seconds=int(now - watched.progressed))
+    since = now - watched.began - next(watched.transcript.timeline()).at  # the first delta
     return Line(
         messages,
         state,
-        seconds=silent if state == "silent" else int(now - watched.began - first.at),
+        seconds=int(now - watched.progressed if state == "silent" else since),
         input_tokens=watched.completion.own_input_tokens,
         output=watched.meter.bounds,
-        rate=watched.meter.tokens / max(now - watched.began - first.at, 0.5),
+        rate=watched.meter.tokens / max(since, 0.5),
     )
 
 
