@@ -216,6 +216,11 @@ def test_a_media_type_with_parameters_in_any_case_is_a_stream() -> None:
         assert reader.feed(b'{"choices":[{"delta":{"content":"a"}}]}\n') == [Delta(0, "a")]
 
 
+def test_a_terminator_among_spaces_is_one() -> None:
+    reader = openai_chat.reader(profile("default"), status=200, headers={"content-type": "text/event-stream"}, n=1)
+    assert reader.feed(b"data:  [DONE] \t\n\n") == [Terminator()]
+
+
 def test_the_end_is_the_terminator_or_the_body_by_profile() -> None:
     assert folded(stream(said("a", finish="stop"), done=False)).incomplete_reason() == "no_terminator"
     assert folded(stream(said("a", finish="stop"), done=False, name="freegpt35")).incomplete_reason() is None
