@@ -5,12 +5,11 @@ open; who is still there is told 4012, given a second, and cancelled. What one c
 """
 
 import asyncio
+import faulthandler
 import logging
-import os
 import resource
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -22,7 +21,9 @@ from twisted.internet import defer, reactor
 from twisted.internet.error import CannotListenError
 from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, STDLibLogObserver, globalLogBeginner
 
-from chatsite.limits import Channel, ChannelFactory, Inbox, Limits, Request, Socket, SocketFactory, Transport
+from chatsite.channel import Channel, ChannelFactory, Request
+from chatsite.limits import Inbox, Limits, Transport
+from chatsite.websocket import Socket, SocketFactory
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Server(daphne.server.Server):
     ) -> None:
         super().__init__(
             application,
-            endpoints=[f"{host}:{port}"],
+            endpoints=[f"{host}:{port}"],  # Daphne wants some; run() listens by itself
             proxy_forwarded_address_header=proxy_header or None,
             proxy_forwarded_proto_header="X-Forwarded-Proto" if proxy_header else None,
             server_name="",
@@ -211,18 +212,17 @@ class Server(daphne.server.Server):
                 socket.sendClose(code, reason)
 
     def on_signal(self, signum: int, frame: Any) -> None:
-        reactor.callFromThread(self.stop)
+        self.stop()
 
     def stop(self) -> None:
         """A second signal changes nothing: what is being saved is saved."""
         if self.stopping:
             return
         self.stopping = True
-        # A thread: neither a blocked loop nor Python's wait for its worker threads may keep us.
-        last_resort = threading.Timer(self.limits.exit_seconds, give_up)
-        last_resort.daemon = True
-        last_resort.start()
-        reactor.stop()
+        self.leave_by = monotonic() + self.limits.exit_seconds - self.limits.farewell_seconds
+        # Neither a blocked loop nor a worker thread, for which Python waits, may keep us: this shows both, and exits.
+        faulthandler.dump_traceback_later(self.limits.exit_seconds, exit=True)
+        reactor.callFromThread(reactor.stop)
 
     def drained(self) -> defer.Deferred:
         return defer.Deferred.fromFuture(asyncio.ensure_future(self.drain()))
@@ -243,25 +243,20 @@ class Server(daphne.server.Server):
             logger.error("before_stop failed.", exc_info=task.exception())
 
     async def end_tasks(self) -> None:
-        """Applications, and whatever else still runs: a moment to end by themselves, then they are cancelled."""
+        """Applications, and whatever else still runs: a moment to end by themselves, then they are cancelled, once."""
         left = asyncio.all_tasks() - {asyncio.current_task()}
         if left:
             _, left = await asyncio.wait(left, timeout=self.limits.farewell_seconds)
         for task in left:
             task.cancel()
         if left:
-            await asyncio.wait(left, timeout=self.limits.farewell_seconds / 2)
+            await asyncio.wait(left, timeout=max(0, self.leave_by - monotonic()))
 
     async def flush(self) -> None:
-        """Let the last answers out."""
+        """Let the last answers out. Twisted tells nobody when a transport that is closing has sent all."""
         end = monotonic() + self.limits.farewell_seconds / 2
         while monotonic() < end and any(each.transport.waiting for each in [*self.channels, *self.sockets]):
             await asyncio.sleep(0.01)
-
-
-def give_up() -> None:
-    os.write(2, b"The server could not end in time, and is killed.\n")  # logging might wait for what hangs
-    os._exit(1)
 
 
 def allowed_connections(wanted: int) -> int:
