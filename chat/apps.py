@@ -7,6 +7,7 @@ class ChatConfig(AppConfig):
     name = "chat"
 
     def ready(self) -> None:
+        from chat import checks  # noqa: F401 - registers itself
         from chat.archive.deletion import purge
         from chat.live import hint_revoked, registry
         from chat.models import Person

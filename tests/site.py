@@ -56,8 +56,9 @@ class Site:
         return self.folder / "chat.sqlite3"
 
     def start(self, **extra: str) -> "Site":
-        environment = {**os.environ, **self.environment, **extra, "PORT": str(self.port), "CHAT_DATA": str(self.folder)}
-        environment.pop("DJANGO_SETTINGS_MODULE", None)
+        inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        own = {"PORT": str(self.port), "CHAT_DATA": str(self.folder)}
+        environment = {**inherited, **own, **self.environment, **extra}
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "serve"],
             cwd=ROOT,
@@ -179,7 +180,13 @@ class PageSocket:
         url = visitor.site.url.replace("http", "ws") + "/socket/"
         origin = headers.pop("Origin", None)
         self.socket = connect(
-            url, origin=origin, additional_headers=headers, compression=None, user_agent_header=None, close_timeout=1, legacy=True
+            url,
+            origin=origin,
+            additional_headers=headers,
+            compression=None,
+            user_agent_header=None,
+            close_timeout=1,
+            legacy=True,
         )
 
     def __enter__(self) -> "PageSocket":

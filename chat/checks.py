@@ -1,0 +1,30 @@
+"""What would make a site unsafe or wrong without anybody noticing: said by `manage.py check`."""
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+
+@register()
+def configuration(app_configs, **kwargs) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if any(host.startswith("*") for host in settings.ALLOWED_HOSTS):
+        found.append(
+            Error(
+                "ALLOWED_HOSTS admits every host.",
+                hint="Name the hosts, or set SITE_URL: with a wildcard, any web site could open a page socket here.",
+                id="chat.E001",
+            )
+        )
+    if settings.SITE_URL and not settings.SITE_URL.startswith(("http://", "https://")):
+        found.append(Error("SITE_URL must begin with http:// or https://.", id="chat.E002"))
+    if settings.DEBUG:
+        found.append(Warning("CHAT_DEBUG shows settings and chat text on error pages.", id="chat.W001"))
+    if settings.HOST not in ("127.0.0.1", "localhost", "::1") and not settings.HTTPS:
+        found.append(
+            Warning(
+                "The site can be reached from other machines over plain http: passwords and chats travel in the open.",
+                hint="In a trusted LAN that may be meant. Else put it behind a proxy with TLS, and set SITE_URL.",
+                id="chat.W002",
+            )
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The site with one page more, whose query takes some seconds: for what one person's slow query does to others."""
