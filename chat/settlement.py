@@ -195,13 +195,9 @@ def _estimated(completion: Completion, transcript: Transcript, usage: Usage | No
     own = _own_output(transcript)
     said_in, said_out = (usage.input_tokens, usage.output_tokens) if usage else (None, None)
     floor = said_out or 0
-    prompt = completion.own_input_tokens
-    # The bounds of the prompt are those of its estimate: a quarter each way (tokens.prompt_estimate).
-    low, high = (said_in, said_in) if said_in is not None else (prompt * 3 // 4, prompt + (prompt + 3) // 4)
+    prompt = (completion.input_tokens or 0, completion.input_low or 0, completion.input_high or 0)
     return Tokens(
-        input_tokens=said_in if said_in is not None else prompt,
-        input_low=low,
-        input_high=high,
+        *(prompt if said_in is None else (said_in, said_in, said_in)),
         output_tokens=max(own.tokens, floor),
         output_low=max(own.low, floor),
         output_high=max(own.high, floor),

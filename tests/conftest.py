@@ -1,8 +1,10 @@
+import uuid
 from pathlib import Path
 
 import pytest
 
 from tests.scripted import ScriptedUpstream, chat_stream
+from tests.servers import PostgresServer, RedisServer
 from tests.site import Site, Visitor, copy_of, prepared_database, wait_for
 
 
@@ -52,3 +54,31 @@ def site(make_site, upstream) -> Site:
 @pytest.fixture
 def alice(site: Site) -> Visitor:
     return site.visitor("alice")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory):
+    """A PostgreSQL server whose database "prepared" is migrated."""
+    server = PostgresServer(tmp_path_factory.mktemp("postgres") / "cluster").start()
+    prepared_database(tmp_path_factory.mktemp("prepared-postgres"), DATABASE_URL=server.create("prepared"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory):
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def two_processes(make_site, upstream, postgres: PostgresServer, redis: RedisServer) -> tuple[Site, Site]:
+    """Two processes of one site, on PostgreSQL and Redis."""
+    upstream.script("tiny", chat_stream(["Hello ", "there", "."], usage=(9, 3)))
+    shared = {
+        "DATABASE_URL": postgres.create(f"site-{uuid.uuid4().hex[:8]}", template="prepared"),
+        "REDIS_URL": redis.url,
+        "SECRET_KEY": "the same for both",
+    }
+    return make_site("tiny", **shared), make_site("tiny", **shared)

@@ -11,10 +11,13 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import httpx
+import psycopg
+from psycopg.rows import dict_row
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -38,7 +41,7 @@ def free_port() -> int:
 
 
 class Site:
-    """A serving process on a SQLite database of its own. Survives restarts; `rows` looks into the database."""
+    """A serving process, on a SQLite database of its own or on a given one; `rows` looks into it. Can be restarted."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -90,36 +93,43 @@ class Site:
         if self.process and self.process.poll() is None:
             self.kill()
 
-    def rows(self, query: str, *parameters) -> list[sqlite3.Row]:
-        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
-        connection.row_factory = sqlite3.Row
-        try:
-            return connection.execute(query, parameters).fetchall()
-        finally:
-            connection.close()
+    def rows(self, query: str, *parameters) -> list[Mapping]:
+        with self._connected() as connection:
+            return connection.execute(self._placed(query), parameters).fetchall()
 
     def change(self, query: str, *parameters) -> None:
-        connection = sqlite3.connect(self.database, timeout=10)
-        try:
-            connection.execute(query, parameters)
+        with self._connected() as connection:
+            connection.execute(self._placed(query), parameters)
             connection.commit()
-        finally:
-            connection.close()
 
-    def completion(self, pk: int | None = None) -> sqlite3.Row:
+    @property
+    def _postgres(self) -> str:
+        return self.environment.get("DATABASE_URL", "")
+
+    def _connected(self) -> AbstractContextManager:
+        if self._postgres:
+            return psycopg.connect(self._postgres, row_factory=dict_row)
+        connection = sqlite3.connect(self.database, timeout=10)
+        connection.row_factory = sqlite3.Row
+        return closing(connection)
+
+    def _placed(self, query: str) -> str:
+        return query.replace("?", "%s") if self._postgres else query
+
+    def completion(self, pk: int | None = None) -> Mapping:
         """That completion's row, or the newest one's."""
         where = "WHERE id = ?" if pk else "ORDER BY id DESC LIMIT 1"
         return self.rows(f"SELECT * FROM chat_completion {where}", *([pk] if pk else []))[0]
 
-    def settled(self, pk: int | None = None, seconds: float = 10.0) -> sqlite3.Row:
+    def settled(self, pk: int | None = None, seconds: float = 10.0) -> Mapping:
         """The same, once it is settled."""
         wait_for(lambda: self.completion(pk)["status"] not in ("queued", "live"), seconds)
         return self.completion(pk)
 
-    def message(self, pk: int) -> sqlite3.Row:
+    def message(self, pk: int) -> Mapping:
         return self.rows("SELECT * FROM chat_message WHERE id = ?", pk)[0]
 
-    def charges(self) -> list[sqlite3.Row]:
+    def charges(self) -> list[Mapping]:
         return self.rows("SELECT * FROM chat_usageentry WHERE kind = 'charge'")
 
     def visitor(self, name: str | None = None) -> "Visitor":
@@ -227,9 +237,9 @@ class PageSocket:
         raw.close()
 
 
-def prepared_database(folder: Path) -> Path:
+def prepared_database(folder: Path, **extra: str) -> Path:
     """A migrated database, made once and copied: migrating takes seconds."""
-    environment = {**os.environ, "CHAT_DATA": str(folder)}
+    environment = {**os.environ, "CHAT_DATA": str(folder), **extra}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     for command in (["migrate"], ["collectstatic", "--noinput"]):
         subprocess.run(

@@ -305,8 +305,7 @@ def begin(pk: int, process: UUID) -> LiveCompletion | None:
                 return None
             completion = Completion.objects.select_related("model__provider").get(pk=pk)
             call = call_for(completion)
-            completion.own_input_tokens = prompt_estimate(call.turns).tokens
-            completion.save(update_fields=["own_input_tokens"])
+            completion.note_prompt(*prompt_estimate(call.turns))
             messages = list(completion.messages.values_list("choice_index", "pk", "text"))
     except NothingToAnswer:
         settlement.settle_queued(Completion.objects.get(pk=pk), Ending(Status.STOPPED, "deleted"))

@@ -200,14 +200,8 @@ def line_of(watched: Watched, state: str) -> Line:
     )
 
 
-def _news_of(completion: Completion, seen: int) -> tuple[bool, list[tuple[int, str]]]:
-    settled = Completion.objects.get(pk=completion.pk).is_settled
-    new = completion.segments.filter(number__gt=seen).order_by("number")
-    return settled, list(new.values_list("number", "content"))
-
-
 class Followed(Watched):
-    """A completion that is live in another process, seen through its segments."""
+    """A completion that is live in another process, seen through its segments, and at its end through its messages."""
 
     @classmethod
     async def begin(cls, completion: Completion) -> "Followed":
@@ -218,17 +212,36 @@ class Followed(Watched):
         return followed
 
     async def _poll(self, completion: Completion) -> None:
-        seen = 0
-        while not self.settled:
-            # The status first: what settles it removes the segments, and what was saved before is still read.
+        seen, settled = 0, False
+        while not settled:
             settled, segments = await in_reader(_news_of, completion, seen)
             for number, content in segments:
                 self._take(orjson.loads(content))
                 seen = number
+            if settled:  # its last segments may be gone
+                self._take({"deltas": self._missing(await in_reader(_final_texts, completion))})
             self.settled = settled
             self.growth.tell()
             await asyncio.sleep(POLL_SECONDS)
 
+    def _missing(self, finals: list[tuple[int, str, str]]) -> list[list]:
+        """What the final texts have beyond what was seen, as a segment's deltas."""
+        deltas = []
+        for index, text, reasoning in finals:
+            choice, prefix = self.transcript.choice(index), self.prefixes.get(index, "")
+            deltas.append([index, text[len(prefix + choice.text) :], reasoning[len(choice.reasoning) :], ""])
+        return deltas
+
     def _take(self, segment: dict) -> None:
         self.transcript.add_segment(segment)
         self.feed(Delta(*delta) for delta in segment.get("deltas", ()))
+
+
+def _news_of(completion: Completion, seen: int) -> tuple[bool, list[tuple[int, str]]]:
+    settled = Completion.objects.get(pk=completion.pk).is_settled
+    new = completion.segments.filter(number__gt=seen).order_by("number")
+    return settled, list(new.values_list("number", "content"))
+
+
+def _final_texts(completion: Completion) -> list[tuple[int, str, str]]:
+    return list(completion.messages.values_list("choice_index", "text", "reasoning"))

@@ -122,6 +122,12 @@ class Completion(models.Model):
     def ask_to_stop(cls, pk: int, reason: str) -> None:
         cls.objects.unsettled().filter(pk=pk, stopping="").update(stopping=reason)
 
+    def note_prompt(self, tokens: int, low: int, high: int) -> None:
+        """What its prompt is estimated at: kept before the call, since a process that dies can no longer say."""
+        self.own_input_tokens = self.input_tokens = tokens
+        self.input_low, self.input_high = low, high
+        self.save(update_fields=["own_input_tokens", "input_tokens", "input_low", "input_high"])
+
     @classmethod
     def note_estimate(cls, pk: int, tokens: int, low: int, high: int) -> None:
         """The partial's estimated tokens, while it is still live: written when its person leaves."""
