@@ -24,7 +24,7 @@ How it grows.
 2. A top-level block that starts right after a blank line starts just so when it is parsed alone, and its start closes
    all before it for ever. There the text is cut; what precedes has settled and is not parsed again. So it is with one
    that starts after a heading, a rule or code. The parser decides about fences, loose lists, tables, lazy quotes.
-   (Cutting at other starts is wrong: in "text\\n2. two\\n|-" the second line is the head of a table; alone it is a list.)
+   (To cut at other starts is wrong: in "text\\n2. two\\n|-" the second line is the head of a table; alone, a list.)
 3. Three ways of growing ask less of the parser, where its answer is known: plain words within a line, lines within a
    fence (`_Fence`), items of a list or rows of a table (`_Items`). So a block of n characters costs O(n), not O(n²).
 """
@@ -103,6 +103,8 @@ class Document:
     def heavy(self) -> bool:
         """Whether the next rendering is better done in a thread: `await asyncio.to_thread(document.render)`."""
         unread = self._text[self._read :]
+        if self._shown.corrected is not None or not (unread or self._finishing):
+            return False
         if self.cpu > HEAVY_SECONDS or sum(map(len, unread)) > HEAVY or (self._finishing and self._length > 8 * HEAVY):
             return True
         return bool(self._fence and self._fence.length > HEAVY and self._fence.may_close(unread))
@@ -334,8 +336,10 @@ def _visible_code(line: str) -> str:
     return "" if _CODE_END.fullmatch(line) else line
 
 
-# Words to which no rule of Markdown applies, wherever they stand in a line that has begun
-_PLAIN = re.compile(r"(?:[^\W_]|[ ,.:;!?'\"%+=\-，。、：；！？“”‘’（）《》])*[^\W_]")
+# Characters to which no rule of Markdown applies, wherever they stand in a line that has begun
+_PLAIN = r"(?:[^\W_]|[,.:;!?'\"%+=\-，。、：；！？“”‘’（）《》])"
+_WORDS = re.compile(rf"(?:{_PLAIN}| )*{_PLAIN}")
+_WORDS_END = re.compile(rf"(?:{_PLAIN}| ){_PLAIN}")
 _BEGUN = re.compile(r"(?:[ \t]|>|[-+*] |\d{1,9}[.)] |#{1,6} )*(?:\*{1,3}|_{1,3}|`{1,2}|[\"'(“（])?[^\W\d_][^|<]*")
 _LENGTHENED = re.compile(r"[:@&/]")
 
@@ -343,24 +347,25 @@ _LENGTHENED = re.compile(r"[:@&/]")
 def may_grow_plainly(lines: str, partial: str, shown: str) -> bool:
     """Whether plain words added to this line are just added to what is shown. True only if
 
-    1. it ends in letters which are the end of what is shown: they are text, not an address, a definition, a lost cell;
+    1. it ends in plain characters which are the end of what is shown: they are text, not an address, a definition, a
+       lost cell;
     2. no definition may be open in the lines before it, whose title the words could close;
     3. the line has begun with a word, so that no words can make another kind of block of it.
     """
     end = partial[-2:]
-    return (
-        len(end) == 2 and end.isalnum() and shown.endswith(end) and "[" not in lines and bool(_BEGUN.fullmatch(partial))
+    return bool(
+        _WORDS_END.fullmatch(end) and shown.endswith(end.strip()) and "[" not in lines and _BEGUN.fullmatch(partial)
     )
 
 
 def grows_plainly(partial: str, text: str) -> bool:
     """Whether `text` is plain words, after which the line may again grow plainly.
 
-    It must end in a letter: white space at the end of a line is dropped in a paragraph and kept in code. The last word
+    It must not end in white space, which is dropped at the end of a paragraph's line and kept in code's. The last word
     of the line must not be an address, or an entity, that the text would lengthen.
     """
     last = partial[partial.rfind(" ") + 1 :]
-    return bool(_PLAIN.fullmatch(text)) and not _LENGTHENED.search(last) and "www" not in last + text
+    return bool(_WORDS.fullmatch(text)) and not _LENGTHENED.search(last) and "www" not in last + text
 
 
 # --- lines within a fence --------------------------------------------------------------------------------------------

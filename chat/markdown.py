@@ -43,7 +43,7 @@ MAX_LEXING = 0.25  # seconds of CPU; 60 kB of Python take 0.14, of unclosed "/*"
 LONG_QUERY = 100  # characters after "?" that make a link worth a warning: data may leave in it
 
 
-@dataclass(frozen=True, eq=False)  # one instance for each language: caches go by it
+@dataclass(frozen=True)
 class Labels:
     """The words of the interface that stand inside rendered text, in the reader's language."""
 

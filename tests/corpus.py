@@ -64,10 +64,10 @@ LINES = [
     "   $$", "$x_1$ and \\(y\\)", "<div>", "</div>", "<!-- c", "-->", "<b>x</b>", "<script>", "</script>", "<?php",
     "?>", "***", "* * *", "_ _ _", "- - -", "http://a.b/c_d", "see www.a.b/c", "![i](http://x/y.png)",
     '[l](http://q.r "t")', "`code", "co`de", "**open", "close**", "~~s~~", "- [ ] todo", "- [x] done", "x\\", "y  ",
-    "中文**“强调”**文字", "重点内容", "😀 emoji *😀*", "a&amp;b &lt; <", "> [!NOTE]", "> [!WARNING] own title", "> body",
-    'x = "data-sourcepos=\\"1:1-1:1\\""', '<p data-sourcepos="9:9-9:9">', "- item two", "- item three", "1. next",
-    "3. three", "- **term:** what it is", "  and goes on", "\u3000", "\u00a0", "a\rb", "x\0y", "\ufeffz", "\ud83d",
-    "e\u0301 \u2028 \x0b \x0c \x85",
+    "中文**“强调”**文字", "重点内容", "😀 emoji *😀*", "a&amp;b &lt; <", "> [!NOTE]", "> [!WARNING] own title",
+    "> body", 'x = "data-sourcepos=\\"1:1-1:1\\""', '<p data-sourcepos="9:9-9:9">', "- item two", "- item three",
+    "1. next", "3. three", "- **term:** what it is", "  and goes on", "\u3000", "\u00a0", "a\rb", "x\0y", "\ufeffz",
+    "\ud83d", "e\u0301 \u2028 \x0b \x0c \x85",
 ]  # fmt: skip
 
 # Definitions act at a distance: what they change is corrected at the end.
