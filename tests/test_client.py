@@ -2,18 +2,25 @@
 
 import asyncio
 import gzip
+import json
 import logging
+import shutil
 import socket
+import ssl
+import subprocess
+import threading
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from chat.upstream import client
 from chat.upstream.contract import BodyEnd, Call, Delta, Endpoint, Event, Failure, Garbled, Opened, Terminator, Turn
+from chat.upstream.transport import tls_context
 from tests import scripted
 from tests.samples import Sample, assert_as_expected, folded, load, openai_chat_samples
 from tests.scripted import (
@@ -32,7 +39,7 @@ from tests.scripted import (
 )
 
 T = TypeVar("T")
-KEY = "sk-secret-0123456789"
+KEY = "refresh.token.0123456789"
 every_sample = pytest.mark.parametrize("sample", openai_chat_samples(), ids=lambda sample: sample.name)
 
 
@@ -148,6 +155,28 @@ def test_a_connection_broken_inside_a_chunk_keeps_what_came(upstream: ScriptedUp
     half_a_chunk = b"ffff\r\n" + scripted.event(text="kept")
     events = ask(upstream, Answer([Send(head + half_a_chunk)], framing="raw"))
     assert events[-1] == BodyEnd(reset=True)
+    assert text_of(events) == "kept"
+
+
+def test_what_came_while_nobody_read_is_kept_though_the_connection_broke_behind_it(upstream: ScriptedUpstream) -> None:
+    upstream.script(
+        "tiny", Answer([Send(scripted.event(text="a")), Wait(0.1), Send(scripted.event(text="b")), Reset()])
+    )
+
+    async def read_late() -> list[Event]:
+        events = []
+        async for batch in client.answer(call(upstream.base_url)):
+            events += batch
+            await asyncio.sleep(0.2)
+        return events
+
+    events = run(read_late())
+    assert text_of(events) == "ab"
+    assert events[-1] == BodyEnd(reset=True)
+
+
+def test_a_whole_event_without_its_end_counts_though_the_connection_broke(upstream: ScriptedUpstream) -> None:
+    events = ask(upstream, Answer([Send(scripted.event(text="kept").rstrip()), Wait(0.05), Reset()]))
     assert text_of(events) == "kept"
 
 
@@ -283,6 +312,93 @@ def test_cancelling_the_reader_closes_the_socket(answer: Answer, upstream: Scrip
     assert upstream.requests[0].closed
 
 
+def test_a_long_prompt_that_the_upstream_does_not_take_is_not_sent_on_after_the_stop() -> None:
+    long = Turn("user", "x" * 20_000_000)
+
+    async def stop(asked: Call) -> None:
+        task = asyncio.create_task(read(asked))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.wait({task})
+        await asyncio.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = Endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "openai")
+        run(stop(Call(endpoint, "tiny", (long,))))
+        taken, _address = listener.accept()
+        with taken:
+            assert received_till_closed(taken) < 20_000_000
+
+
+def received_till_closed(peer: socket.socket) -> int:
+    """Raises TimeoutError if it is not."""
+    peer.settimeout(2)
+    received = 0
+    while data := peer.recv(1_000_000):
+        received += len(data)
+    return received
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
+    """A TLS server's, for localhost, which the client trusts while the test lasts."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl makes the certificate")
+    key, file = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-keyout", key, "-out", file]
+    subprocess.run([*new, *subject], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    tls_context.cache_clear()
+    yield context
+    tls_context.cache_clear()
+
+
+def serve_one_tls_answer(listener: socket.socket, certificate: ssl.SSLContext, peers: list[socket.socket]) -> None:
+    """Says the beginning of an answer, and leaves the connection to the test, without any TLS of its own."""
+    accepted, _address = listener.accept()
+    peer = certificate.wrap_socket(accepted, server_side=True)
+    peer.recv(65536)
+    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + scripted.event(text="a"))
+    peers.append(socket.socket(fileno=peer.detach()))
+
+
+def test_closing_over_tls_does_not_wait_for_the_upstreams_farewell(certificate: ssl.SSLContext) -> None:
+    peers: list[socket.socket] = []
+
+    async def read_a_little(base_url: str) -> None:
+        batches = client.answer(call(base_url))
+        await anext(batches)
+        await anext(batches)
+        await batches.aclose()
+        await asyncio.to_thread(received_till_closed, peers[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=serve_one_tls_answer, args=(listener, certificate, peers))
+        serving.start()
+        run(read_a_little(f"https://localhost:{listener.getsockname()[1]}/v1"))
+        serving.join()
+    peers[0].close()
+
+
+def test_a_certificate_that_nobody_vouches_for(certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    tls_context.cache_clear()
+
+    def refuse() -> None:
+        with pytest.raises(ssl.SSLError):
+            certificate.wrap_socket(listener.accept()[0], server_side=True)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=refuse)
+        serving.start()
+        base_url = f"https://localhost:{listener.getsockname()[1]}/v1"
+        assert "its certificate is not trusted" in only_failure(run(read(call(base_url)))).message
+        serving.join()
+
+
 def test_a_read_answer_leaves_its_connection_to_the_next(upstream: ScriptedUpstream) -> None:
     upstream.script("tiny", chat_stream(["a"]))
 
@@ -415,9 +531,11 @@ def test_cookies_are_not_kept(upstream: ScriptedUpstream) -> None:
     steps = chat_stream(["a"]).steps
     upstream.script("tiny", Answer(steps, headers={"Set-Cookie": "person=alice"}))
 
+    base_url = upstream.base_url.replace("127.0.0.1", "localhost")  # of a bare address none would be kept anyway
+
     async def twice() -> None:
-        await read(call(upstream.base_url))
-        await read(call(upstream.base_url))
+        await read(call(base_url))
+        await read(call(base_url))
 
     run(twice())
     assert "cookie" not in upstream.requests[1].headers
@@ -446,17 +564,11 @@ def endpoint(upstream: ScriptedUpstream, profile: str = "openai") -> Endpoint:
 
 
 def test_models_are_listed(upstream: ScriptedUpstream) -> None:
-    upstream.script("/v1/models", scripted.whole(load_json("models_openrouter")))
+    upstream.script("/v1/models", scripted.whole(json.loads(load("models_openrouter").body)))
     listed = client.list_models(endpoint(upstream, "openrouter"))
     assert [model.id for model in listed] == ["example/model-1", "openrouter/auto"]
     assert listed[0].input_mtok == Decimal("0.4")
     assert upstream.requests[0].headers["authorization"] == f"Bearer {KEY}"
-
-
-def load_json(name: str) -> object:
-    import json
-
-    return json.loads(load(name).body)
 
 
 def test_an_older_lm_studio_lists_its_models_elsewhere(upstream: ScriptedUpstream) -> None:

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import certifi
 import httpx
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
 
@@ -40,16 +42,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise httpx.RemoteProtocolError("not HTTP") from error
         except (aiohttp.ClientError, OSError) as error:
             raise httpx.ConnectError("failed") from error
-        # Decompressed by aiohttp, which does it in bounded pieces: 100 kB of gzip may be 100 MB.
-        headers = [(name, value) for name, value in response.raw_headers if name.lower() != b"content-encoding"]
-        return httpx.Response(response.status, headers=headers, stream=_Body(response), request=request)
+        return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response), request=request)
 
     def _opened_session(self) -> aiohttp.ClientSession:
         """Made in the loop that uses it. Cookies would be shared between people; the pool is bounded by our caps."""
         if self._session is None:
             # A guard of addresses belongs here, as `socket_factory`: it is called with each address to be connected
             # to, resolved or literal.
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+            connector = _Connector(limit=0, keepalive_timeout=30)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
@@ -59,6 +59,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
+    """To be read raw: it is decompressed already, by aiohttp, in bounded pieces. 100 kB of gzip may be 100 MB."""
+
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
 
@@ -74,14 +76,21 @@ class _Body(httpx.AsyncByteStream):
             raise httpx.ReadError("broken off") from error
 
     async def aclose(self) -> None:
-        """After the body's end there is no connection left to close: it is back in the pool.
-
-        Aborted, since a TLS connection's polite end waits up to 30 s for a peer that may not read.
-        """
-        connection = self._response.connection
-        if connection is not None and connection.transport is not None:
-            connection.transport.abort()
+        """After the body's end there is no connection left to close: it is back in the pool."""
         self._response.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """What is not kept is aborted: a polite end waits for a peer that may not read.
+
+    With TLS for its farewell, up to 30 s; for what is left of a long prompt, for ever. aiohttp has no other place for
+    it than this method, which is its own: tests say whether it is still called.
+    """
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        if should_close or protocol.should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
 
 
 @functools.cache
