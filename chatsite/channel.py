@@ -159,6 +159,10 @@ class Request(WebRequest):
 class ChannelFactory(HTTPFactory):
     protocol = Channel
 
+    def __init__(self, server: Any) -> None:
+        super().__init__(server)
+        self.timeOut = None  # Channel.deadline instead
+
     def buildProtocol(self, addr: Any) -> Channel | None:
         if not self.server.has_room():
             return None

@@ -22,7 +22,7 @@ class Limits:
     body_seconds: float = 10  # without a byte; after them the average counts too
     body_rate: int = 1024  # bytes a second
     keep_alive_seconds: float = 60
-    linger_seconds: float = 2  # a goodbye has this long to arrive
+    linger_seconds: float = 5  # a goodbye has this long to arrive
 
     handshake_seconds: float = 5
     ping_seconds: float = 10  # of silence
@@ -80,7 +80,7 @@ class Gate:
 
 
 class Inbox(asyncio.Queue):
-    """What a client has sent and its application has not yet received."""
+    """What a client has sent and its application has not yet received. (_put and _get are meant to be overridden.)"""
 
     weight = 0
 
@@ -97,7 +97,8 @@ class Inbox(asyncio.Queue):
 class Transport(tcp.Server):
     """Gives to the kernel at once what it takes, and counts it.
 
-    Twisted leaves each write to the next turn of the loop, at two epoll_ctl calls a frame.
+    Twisted leaves each write to the next turn of the loop, at two epoll_ctl calls a frame. writeSequence() still does:
+    a response's head and body leave together.
     """
 
     waiting = False

@@ -45,7 +45,7 @@ def serve(
     """Serve until SIGTERM or SIGINT. Port 0 takes a free one: `server.address` tells which.
 
     `proxy_header` names the header in which a proxy in front writes the client's address; X-Forwarded-Proto is then
-    believed too. Exits with 1 and a sentence if it cannot listen, with 1 and a traceback if `on_ready` fails.
+    believed too. Exits with 1 and a sentence if it cannot listen. What `on_ready` raises is raised here, after a drain.
     """
     server = Server(
         application,
@@ -57,8 +57,8 @@ def serve(
         proxy_header=proxy_header,
     )
     server.run()
-    if server.failed:
-        sys.exit(1)
+    if server.failure:
+        raise server.failure
 
 
 class Server(daphne.server.Server):
@@ -87,7 +87,8 @@ class Server(daphne.server.Server):
         self.channels: set[Channel] = set()
         self.sockets: set[Socket] = set()
         self.bodies_taken = self.turned_away = 0
-        self.stopping = self.failed = False
+        self.stopping = False
+        self.failure: BaseException | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -127,20 +128,19 @@ class Server(daphne.server.Server):
 
     def started(self, starting: asyncio.Future) -> None:
         if not starting.cancelled() and starting.exception():
-            logger.critical("The server could not start.", exc_info=starting.exception())
-            self.failed = True
+            self.failure = starting.exception()
             self.stop()
 
     # Every second
 
     def tick(self) -> None:
+        reactor.callLater(self.limits.tick_seconds, self.tick)
         now = monotonic()
         for connection in [*self.channels, *self.sockets]:
             connection.check(now)
         if self.turned_away:
             logger.warning("%s connections turned away: %s are open.", self.turned_away, self.room)
             self.turned_away = 0
-        reactor.callLater(self.limits.tick_seconds, self.tick)
 
     def has_room(self) -> bool:
         room = len(self.channels) + len(self.sockets) < self.room

@@ -45,6 +45,10 @@ class Socket(WebSocketProtocol):
             raise ConnectionDeny(400, "Bad Request")  # Daphne would log a traceback
         return super().onConnect(request)
 
+    def refuse(self, code: int, reason: str) -> None:
+        self.failHandshake(reason, code)
+        self.server.protocol_disconnected(self)  # what the application still says is not for the client
+
     def onOpen(self) -> None:
         self.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.send_buffer)
         super().onOpen()
@@ -59,7 +63,7 @@ class Socket(WebSocketProtocol):
         elif now <= self.deadline:
             pass
         elif self.state == self.STATE_CONNECTING:
-            self.serverReject()
+            self.refuse(503, "Service Unavailable")
         else:
             self.transport.abortConnection()
 
@@ -153,12 +157,12 @@ class Socket(WebSocketProtocol):
             super().onClose(wasClean, code, reason)
 
     def application_ended(self, error: BaseException | None) -> None:
-        if error:
-            self.handle_exception(error)
-        elif self.state == self.STATE_CONNECTING:
-            self.serverReject()
+        if self.state == self.STATE_CONNECTING:
+            self.refuse(500, "Internal Server Error")
+        elif error:
+            self.sendCloseFrame(1011)
         else:
-            self.serverClose()
+            self.sendClose(1000)
 
 
 class SocketFactory(WebSocketFactory):

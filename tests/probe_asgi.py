@@ -19,7 +19,7 @@ from chatsite.server import Server, serve  # noqa: E402
 
 options: dict[str, Any] = {}
 background: set[asyncio.Task] = set()
-counts: dict[str, int] = {"cancelled": 0, "sent": 0, "received": 0, "disconnected": 0}
+counts: dict[str, int] = {"cancelled": 0, "sent": 0, "received": 0, "served": 0, "disconnected": 0}
 server: Server
 
 
@@ -47,6 +47,7 @@ async def scope_page(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if message["type"] == "http.disconnect":
             return
         size, more = size + len(message["body"]), message["more_body"]
+    counts["served"] += 1
     headers = {name.decode(): value.decode("latin1") for name, value in scope["headers"]}
     seen = {"client": scope["client"][0], "scheme": scope["scheme"], "root_path": scope["root_path"]}
     await answer(send, json.dumps({**seen, "headers": headers, "body": size}).encode())
@@ -60,7 +61,7 @@ async def state_page(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 async def slow_page(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await asyncio.sleep(0.4)
-    await answer(send, b"late but whole")
+    await answer(send, b"x" * int(scope["query_string"]))
 
 
 async def jump_page(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -163,6 +164,15 @@ async def undecided(scope: dict[str, Any], receive: Any, send: Any) -> None:
     counts["disconnected"] += 1
 
 
+async def uninterested(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    pass
+
+
+async def overreaching(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept", "subprotocol": "one that was not offered"})
+
+
 async def raising(scope: dict[str, Any], receive: Any, send: Any) -> None:
     raise ValueError("canary: no route")
 
@@ -184,7 +194,7 @@ async def stubborn(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await asyncio.sleep(600)
     except asyncio.CancelledError:
         counts["cancelled"] += 1
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(1.2)
         say("stubborn saved")
 
 
@@ -221,6 +231,8 @@ sockets = {
     "/big": big,
     "/refusing": refusing,
     "/undecided": undecided,
+    "/uninterested": uninterested,
+    "/overreaching": overreaching,
     "/raising": raising,
     "/raising-later": raising_later,
     "/leaving": leaving,
@@ -242,6 +254,8 @@ async def before_stop(stopping: Server) -> None:
     say("stopping")
     if options.get("fail") == "stop":
         raise RuntimeError("settling failed")
+    if options.get("leave_open"):
+        return
     stopping.close_websockets(4012, "restart")
     for task in background:
         task.cancel()

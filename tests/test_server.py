@@ -191,6 +191,14 @@ def common() -> Iterator[Probe]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Probe]:
+    """One server that waits for nobody longer than a second."""
+    small = {"header_seconds": 1, "body_seconds": 1, "keep_alive_seconds": 2, "stall_seconds": 1, "linger_seconds": 0.5}
+    with running(**small, handshake_seconds=0.5, application_seconds=0.5) as server:
+        yield server
+
+
 # Starting
 
 
@@ -207,8 +215,8 @@ def test_a_start_that_fails_ends_the_process() -> None:
     command = [sys.executable, "-m", "tests.probe_asgi", json.dumps({"fail": "start"})]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10)
     assert ended.returncode == 1
-    assert "no database" in ended.stderr
-    assert "served" not in ended.stdout
+    assert ended.stderr.endswith("RuntimeError: no database\n")
+    assert ended.stdout == "stopping\nsettled\n"  # what had started is ended
 
 
 # Leaving
@@ -275,23 +283,40 @@ def test_a_worker_thread_that_hangs_does_not_keep_the_process() -> None:
     assert "settled" in server.output
 
 
-def test_an_answer_under_way_still_arrives() -> None:
+@pytest.mark.parametrize("size", [10, 3 * MiB])
+def test_an_answer_under_way_still_arrives(size: int) -> None:
     with running() as server, server.connect() as client:
-        client.sendall(request("/slow"))
+        client.sendall(request(f"/slow?{size}", "Connection: close"))
         time.sleep(0.1)
         server.signal()
-        assert parsed(read_all(client)) == (200, b"late but whole")
+        time.sleep(0.6)
+        assert parsed(read_all(client)) == (200, b"x" * size)
         assert server.finish() == 0
 
 
-def test_no_socket_opens_while_the_server_leaves() -> None:
+def test_nobody_enters_while_the_server_leaves() -> None:
     with running({"settling_seconds": 1}) as server, server.connect() as client:
         client.sendall(request("/state"))
         assert status_of(client.recv(4096)) == 200
         server.signal()
         time.sleep(0.3)
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
         client.sendall(handshake("/echo"))
         assert status_of(client.recv(4096)) == 503
+
+
+def test_pages_that_settling_left_open_are_told_to_come_again() -> None:
+    with running({"leave_open": True}) as server, server.websocket("/echo") as page:
+        server.signal()
+        assert closed_with(page) == 4012
+        assert server.finish() == 0
+
+
+def test_what_is_cancelled_may_use_the_time_that_is_left() -> None:
+    with running() as server, server.open("/stubborn"):
+        assert server.stop() == 0
+    assert "stubborn saved" in server.output
 
 
 # Bodies
@@ -343,6 +368,14 @@ def test_a_chunked_body_is_counted_as_it_comes() -> None:
         assert disk_held(server) == 0
 
 
+def test_a_chunked_body_that_ends_too_late_is_not_served() -> None:
+    with running(body_bytes=10) as server, server.connect() as client:
+        client.sendall(post_head("Transfer-Encoding: chunked") + b"14\r\n" + bytes(20) + b"\r\n0\r\n\r\n")
+        assert status_of(read_all(client)) == 413
+        until(lambda: server.state["connections"] == 1)
+        assert server.state["served"] == 0
+
+
 def test_a_chunked_body_within_the_limit_arrives(common: Probe) -> None:
     with common.connect() as client:
         client.sendall(post_head("Transfer-Encoding: chunked", "Connection: close"))
@@ -380,12 +413,12 @@ def test_forms_are_left_to_the_application(common: Probe) -> None:
 # Slowness
 
 
-def drip(client: socket.socket, data: bytes, seconds: float) -> float:
+def drip(client: socket.socket, data: bytes) -> float:
     """A byte each tenth of a second: after how long the server cut it."""
     client.settimeout(0.1)
     start = time.monotonic()
     for byte in data:
-        assert time.monotonic() - start < seconds, "it was not cut"
+        assert time.monotonic() - start < 5, "it was not cut"
         with contextlib.suppress(TimeoutError):
             try:
                 client.sendall(bytes([byte]))
@@ -396,47 +429,47 @@ def drip(client: socket.socket, data: bytes, seconds: float) -> float:
     return time.monotonic() - start
 
 
-def test_headers_have_a_deadline_that_no_byte_puts_off() -> None:
-    with running(header_seconds=1) as server, server.connect() as client:
-        assert 0.9 < drip(client, request("/" + "x" * 100), 3) < 1.5
+def test_headers_have_a_deadline_that_no_byte_puts_off(hasty: Probe) -> None:
+    with hasty.connect() as client:
+        assert 0.9 < drip(client, request("/" + "x" * 100)) < 3
 
 
-def test_a_connection_that_says_nothing_is_closed() -> None:
-    with running(header_seconds=0.5) as server, server.connect() as client:
-        assert 0.4 < seconds_until_closed(client) < 1
+def test_a_connection_that_says_nothing_is_closed(hasty: Probe) -> None:
+    with hasty.connect() as client:
+        assert 0.9 < seconds_until_closed(client) < 3
 
 
-def test_the_next_request_has_the_same_deadline() -> None:
-    with running(header_seconds=1) as server, server.connect() as client:
+def test_the_next_request_has_the_same_deadline(hasty: Probe) -> None:
+    with hasty.connect() as client:
         client.sendall(request("/state"))
         client.recv(4096)
-        time.sleep(1.5)  # idle is not slow
-        assert 0.9 < drip(client, request("/" + "x" * 100), 3) < 1.5
+        time.sleep(1.2)  # idle is not slow
+        assert 0.9 < drip(client, request("/" + "x" * 100)) < 3
 
 
-def test_an_idle_connection_is_closed() -> None:
-    with running(keep_alive_seconds=1) as server, server.connect() as client:
-        for _ in range(3):
+def test_an_idle_connection_is_closed(hasty: Probe) -> None:
+    with hasty.connect() as client:
+        for _ in range(2):
             client.sendall(request("/state"))
             assert client.recv(4096)
-            time.sleep(0.5)
-        assert 0.3 < seconds_until_closed(client) < 1
+            time.sleep(1.2)
+        assert 0.6 < seconds_until_closed(client) < 3
 
 
-def test_a_body_that_stops_is_cut() -> None:
-    with running(body_seconds=1) as server, server.connect() as client:
+def test_a_body_that_stops_is_cut(hasty: Probe) -> None:
+    with hasty.connect() as client:
         client.sendall(post_head("Content-Length: 100000") + bytes(50_000))
-        assert 0.9 < seconds_until_closed(client) < 1.5
+        assert 0.9 < seconds_until_closed(client) < 3
 
 
-def test_a_body_that_drips_is_cut() -> None:
-    with running(body_seconds=1) as server, server.connect() as client:
+def test_a_body_that_drips_is_cut(hasty: Probe) -> None:
+    with hasty.connect() as client:
         client.sendall(post_head("Content-Length: 100000"))
-        assert 0.9 < drip(client, bytes(100), 3) < 1.5
+        assert 0.9 < drip(client, bytes(100)) < 3
 
 
-def test_a_slow_but_steady_body_arrives() -> None:
-    with running(body_seconds=1) as server, server.connect() as client:
+def test_a_slow_but_steady_body_arrives(hasty: Probe) -> None:
+    with hasty.connect() as client:
         client.sendall(post_head("Content-Length: 4000"))
         for _ in range(20):
             client.sendall(bytes(200))
@@ -444,24 +477,32 @@ def test_a_slow_but_steady_body_arrives() -> None:
         assert status_of(client.recv(4096)) == 200
 
 
-def test_who_does_not_read_a_response_is_dropped() -> None:
-    with running(stall_seconds=1) as server, server.connect() as client:
+def test_who_does_not_read_a_response_is_dropped(hasty: Probe) -> None:
+    with hasty.connect() as client:
+        before = hasty.memory
         client.sendall(request("/endless"))
         time.sleep(0.3)
-        sent = server.state["sent"]
+        sent = hasty.state["sent"]
         time.sleep(0.3)
-        assert server.state["sent"] == sent
-        assert server.memory - server.memory_at_first < 8 * MiB
-        until(lambda: server.state["channels"] == 1)  # ours, which asks
+        assert hasty.state["sent"] == sent
+        assert hasty.memory - before < 8 * MiB
+        until(lambda: hasty.state["channels"] == 1)  # ours, which asks
+
+
+def test_who_leaves_the_end_of_a_response_unread_is_dropped(hasty: Probe) -> None:
+    with hasty.connect() as client:
+        client.sendall(request(f"/slow?{8 * MiB}", "Connection: close"))
+        until(lambda: hasty.state["channels"] == 2)
+        until(lambda: hasty.state["channels"] == 1)
+        assert len(read_all(client)) < 8 * MiB
 
 
 # Floods
 
 
 def test_a_flood_that_nobody_reads_is_closed() -> None:
-    with running(frames_per_tick=10**9) as server, server.open("/deaf") as client:
-        pour(client, frame(TEXT, b"x" * 1000), 100 * MiB)
-        assert close_code(client) in (4409, None)  # None: our own flood kept it from being read
+    with running(frames_per_tick=10**9, linger_seconds=2) as server, server.open("/deaf") as client:
+        assert pour(client, frame(TEXT, b"x" * 1000) * 60, 100 * MiB) < 16 * MiB  # what the kernels hold
         assert server.memory - server.memory_at_first < 8 * MiB
 
 
@@ -499,8 +540,15 @@ def test_pings_are_not_answered_to_who_does_not_read() -> None:
         time.sleep(0.5)
         before = server.memory
         client.settimeout(2)
-        pour(client, frame(PING, b"x" * 125) * 400, 20 * MiB)
-        assert server.memory - before < 4 * MiB
+        pour(client, frame(PING, b"x" * 125) * 400, 8 * MiB)
+        assert server.memory - before < 2 * MiB
+
+
+def test_frames_now_and_then_are_no_flood(common: Probe) -> None:
+    with common.websocket("/echo") as page:
+        for _ in range(400):
+            round_trip(page)
+            time.sleep(0.002)
 
 
 # Frames
@@ -565,11 +613,11 @@ def round_trip(page: ClientConnection) -> float:
 def test_a_reader_that_never_reads_costs_little_and_nobody_else() -> None:
     with running(stall_seconds=2) as server, server.websocket("/echo") as other:
         readers = [server.open("/firehose") for _ in range(10)]
-        slowest = max(round_trip(other) for _ in range(100) if not time.sleep(0.01))
+        trips = sorted(round_trip(other) for _ in range(100) if not time.sleep(0.01))
         sent = server.state["sent"]
         assert sent < 10 * 1.2 * MiB
         assert server.memory - server.memory_at_first < 10 * MiB
-        assert slowest < 0.05
+        assert trips[95] < 0.05
         until(lambda: server.state["sockets"] == 1)
         for reader in readers:
             reader.close()
@@ -593,7 +641,7 @@ def test_a_peer_that_stopped_answering_is_dropped() -> None:
         start = time.monotonic()
         assert client.recv(4096) == bytes([0x89, 0])
         until(lambda: server.state["sockets"] == 0)
-        assert 0.9 < time.monotonic() - start < 1.8
+        assert 0.9 < time.monotonic() - start < 3
 
 
 def test_a_peer_that_answers_stays() -> None:
@@ -602,15 +650,28 @@ def test_a_peer_that_answers_stays() -> None:
         assert round_trip(page) < 0.05
 
 
+def test_who_does_not_answer_a_close_is_dropped(hasty: Probe) -> None:
+    with hasty.open("/leaving") as client:
+        assert 0.4 < seconds_until_closed(client) < 3
+
+
+def test_who_closes_without_reading_is_dropped(hasty: Probe) -> None:
+    """Stock Daphne keeps it for ever, and its application is never told."""
+    with hasty.open("/firehose") as client:
+        time.sleep(0.3)
+        client.sendall(frame(8, b"\x03\xe8"))
+        until(lambda: hasty.state["connections"] == 1)
+
+
 # Handshakes
 
 
-def test_a_handshake_that_is_not_answered_is_refused() -> None:
-    with running(handshake_seconds=0.5) as server, server.handshake("/undecided") as client:
+def test_a_handshake_that_is_not_answered_is_refused(hasty: Probe) -> None:
+    with hasty.handshake("/undecided") as client:
         start = time.monotonic()
-        assert status_of(client.recv(4096)) == 403
-        assert 0.4 < time.monotonic() - start < 1
-        until(lambda: server.state["disconnected"] == 1)
+        assert status_of(client.recv(4096)) == 503
+        assert 0.4 < time.monotonic() - start < 3
+        until(lambda: hasty.state["disconnected"] == 1)
 
 
 def test_data_before_the_answer_is_not_collected(common: Probe) -> None:
@@ -640,6 +701,13 @@ def test_bad_handshakes_use_up_no_places() -> None:
                 assert status_of(client.recv(4096)) == 400
         server.open("/echo").close()
         assert server.stop() == 0
+    assert server.log == ""
+
+
+def test_a_subprotocol_that_is_no_text_is_refused() -> None:
+    with running() as server, server.handshake("/echo", "Sec-WebSocket-Protocol: \xff") as client:
+        assert status_of(client.recv(4096)) == 400
+        server.stop()
     assert server.log == ""
 
 
@@ -685,6 +753,12 @@ def test_an_application_that_fails_in_a_handshake_costs_one_line() -> None:
 def test_an_application_that_ends_takes_its_socket_along(common: Probe) -> None:
     with common.websocket("/leaving") as page:
         assert closed_with(page) == 1000
+
+
+@pytest.mark.parametrize("path", ["/uninterested", "/overreaching"])
+def test_an_application_that_ends_without_an_answer_is_an_error(common: Probe, path: str) -> None:
+    with common.handshake(path) as client:
+        assert status_of(client.recv(4096)) == 500
 
 
 def test_an_application_that_fails_closes_with_1011(common: Probe) -> None:
@@ -756,7 +830,9 @@ def test_the_configured_proxy_is_believed_and_only_its_last_word(header: str) ->
         seen = json.loads(server.get("/", *claims)[1])
         assert (seen["client"], seen["scheme"]) == ("10.0.0.9", "https")
         with server.handshake("/scope", *claims) as client:
-            assert b"10.0.0.9" in client.recv(4096) + client.recv(4096)
+            received = b""
+            while b'"10.0.0.9"' not in received:
+                received += client.recv(4096)
 
 
 @pytest.mark.parametrize("path", ["/", "/raising", "/echo", "/refusing"])
@@ -792,7 +868,7 @@ def test_a_wall_clock_that_jumps_changes_nothing(jump: int) -> None:
         idle.recv(4096)
         server.get(f"/jump?{jump}")
         dead, silent, firehose = server.open("/deaf"), server.connect(), server.open("/firehose")
-        assert 0.9 < seconds_until_closed(silent) < 1.5
+        assert 0.9 < seconds_until_closed(silent) < 3
         until(lambda: server.state["sockets"] == 1)  # those that neither read nor answer are dropped as ever
         assert round_trip(page) < 0.05
         idle.sendall(request("/state"))
