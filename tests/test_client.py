@@ -43,12 +43,6 @@ KEY = "refresh.token.0123456789"
 every_sample = pytest.mark.parametrize("sample", openai_chat_samples(), ids=lambda sample: sample.name)
 
 
-@pytest.fixture
-def upstream() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream() as upstream:
-        yield upstream
-
-
 def run(work: Awaitable[T]) -> T:
     async def closing() -> T:
         try:

@@ -31,12 +31,11 @@ from chat.upstream.contract import (
     Terminator,
     Turn,
 )
-from chat.upstream.failures import failure_of_body
+from chat.upstream.failures import MAX_ERROR_BODY, failure_of_body
 from chat.upstream.transport import AiohttpTransport, tls_context
 
 DIALECTS: dict[str, ModuleType] = {"openai_chat": openai_chat}
 
-MAX_ERROR_BODY = 64 * 1024
 MAX_LIST_BODY = 16 * 1024 * 1024  # OpenRouter's is 1 MB
 ERROR_BODY_SECONDS = 10
 # How long the body may take to end after the terminator. It nearly always has ended by then; a connection whose body

@@ -16,6 +16,7 @@ from chat.upstream.surrogates import mended
 
 RETRYABLE: frozenset[ErrorKind] = frozenset({"rate_limited", "overloaded", "busy", "upstream"})
 MAX_MESSAGE = 1000
+MAX_ERROR_BODY = 64 * 1024
 
 # Read in this order from `type`, `code`, `status` and the like. "invalid_request_error" and "unknown_error" are not
 # here: DeepSeek says the one, with 402, of an empty account, FreeGPT35 the other, with 200, of its own trouble.

@@ -32,7 +32,7 @@ from chat.upstream.contract import (
     UsagePlace,
     UsageSeen,
 )
-from chat.upstream.failures import failure_in, failure_of_body, scrubbed
+from chat.upstream.failures import MAX_ERROR_BODY, failure_in, failure_of_body, scrubbed
 from chat.upstream.profiles import Profile
 from chat.upstream.sse import BOM, REFUSED, EventDecoder, SentEvent
 from chat.upstream.surrogates import Mender, mended
@@ -41,7 +41,6 @@ from chat.upstream.thinking import ThinkTag
 STREAMED_TYPES = ("text/event-stream", "application/x-ndjson", "application/jsonl")
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")  # what a stream begins with, and JSON never
 MAX_WHOLE = 16 * 1024 * 1024  # 2 M characters, each escaped
-MAX_ERROR = 64 * 1024
 MAX_TOKENS = 100_000_000  # more is no count
 REQUEST_IDS = ("x-generation-id", "x-request-id", "msh-request-id", "request-id", "x-trace-id")
 
@@ -189,8 +188,10 @@ class _StreamedReader:
         elif data[:1] != b"{" and data.strip() in (b"", b"[DONE]"):
             if data.strip():
                 events.append(Terminator())
+        elif sent.name == "error":
+            self._chunks.read_error(data, events)
         elif sent.name != "ping":
-            self._chunks.read(self._chunks.loads(data), data, events, is_error=sent.name == "error")
+            self._chunks.read(self._chunks.loads(data), events)
 
 
 class _WholeReader:
@@ -237,7 +238,7 @@ class _WholeReader:
 
     def _read(self, payload: object, events: list[Event]) -> None:
         if isinstance(payload, dict) and isinstance(payload.get("choices"), list):
-            self._chunks.read(payload, b"", events, is_whole=True)
+            self._chunks.read(payload, events, is_whole=True)
         else:
             failure = failure_in(payload, status=self._status, headers=self._headers)
             events.append(failure or Garbled("not_an_answer"))
@@ -254,7 +255,7 @@ class _ErrorReader:
         return [_opened(self._status, self._headers, "whole")]
 
     def feed(self, data: bytes) -> list[Event]:
-        self._body += data[: max(MAX_ERROR - len(self._body), 0)]
+        self._body += data[: max(MAX_ERROR_BODY - len(self._body), 0)]
         return []
 
     def end(self) -> list[Event]:
@@ -280,12 +281,9 @@ class _Chunks:
         self._only_index: int | None = None
         self._failed = False
 
-    def read(
-        self, payload: object, data: bytes, events: list[Event], *, is_error: bool = False, is_whole: bool = False
-    ) -> None:
-        """`data`: the bytes that the payload was read from, should they be an error in no known shape."""
-        if type(payload) is not dict or is_error:
-            self._read_odd(payload, data, events, is_error=is_error)
+    def read(self, payload: object, events: list[Event], *, is_whole: bool = False) -> None:
+        if type(payload) is not dict:
+            self._read_odd(payload, events)
             return
         choices = payload.get("choices")
         if not choices or payload.get("error"):
@@ -297,10 +295,14 @@ class _Chunks:
                 if type(choice) is dict:
                     self._read_choice(choice, events)
 
-    def _read_odd(self, payload: object, data: bytes, events: list[Event], *, is_error: bool) -> None:
-        if is_error and payload is None:
-            payload = data.decode("utf-8", "replace")
-        failure = failure_in(payload, status=200, certain=is_error)
+    def read_error(self, data: bytes, events: list[Event]) -> None:
+        """An event that says that it is an error, whatever it holds."""
+        payload = self.loads(data)
+        told = data.decode("utf-8", "replace") if payload is None else payload
+        self._fail(failure_in(told, status=200, certain=True), events)
+
+    def _read_odd(self, payload: object, events: list[Event]) -> None:
+        failure = failure_in(payload, status=200)
         if failure is None:
             events.append(Garbled("json"))
         self._fail(failure, events)
