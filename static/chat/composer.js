@@ -51,7 +51,10 @@ box.addEventListener("keydown", event => {
   if (box.value.trim() && !sending) form.requestSubmit();
 });
 
-form.addEventListener("click", event => { if (event.target.closest(".stop")) stoppedAt = event.timeStamp });
+form.addEventListener("click", event => {
+  if (event.target.closest(".stop")) stoppedAt = event.timeStamp;
+  else if (!event.target.closest("button")) box.focus();
+});
 
 form.addEventListener("htmx:config:request", event => {
   if (event.target !== form) return;

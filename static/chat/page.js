@@ -14,6 +14,7 @@ const AWAY_AFTER = 1_000;     // ms before a lost line is mentioned
 
 const growing = new WeakMap();   // container → its GrowingDocument
 const watched = new Set();       // completions that the server tells this page about
+const ended = new Set();         // those of them of which it has told the end
 let awayTimer;
 
 const socket = new PageSocket("/socket/", {
@@ -22,6 +23,7 @@ const socket = new PageSocket("/socket/", {
     root.dataset.connection = "open";
     net.textContent = "";
     watched.clear();
+    ended.clear();
     if (again || performance.now() > SLOW_OPENING) { refreshThread(); refreshList() }
     watch();
   },
@@ -51,13 +53,14 @@ const heard = {
     if (facts) facts.innerHTML = html;
   },
   settled({ completion, messages }) {
-    watched.delete(String(completion));
+    ended.add(String(completion));
     for (const id of messages) if (byId(`message-${id}`)) refreshMessage(id);
     // A choice that never sent anything is removed at settling.
     const gone = [...thread.querySelectorAll(`[data-completion="${completion}"]`)].some(article => !messages.includes(idOf(article)));
     if (gone) refreshThread();
   },
   gone({ completion }) { watched.delete(String(completion)); refreshThread() },
+  list() { refreshList() },
   // `leaf`: the reply that was asked for. Our own requests bring it themselves, before or after this hint.
   changed(message) {
     if (ours.size) return void postponed.push(message);
@@ -72,8 +75,15 @@ const idOf = article => Number(article.id.slice("message-".length));
 // One watch for each completion whose article is on the page, however many choices it has.
 function watch() {
   const wanted = new Set([...thread.querySelectorAll("[data-status=queued], [data-status=live]")].map(article => article.dataset.completion));
-  for (const id of watched.difference(wanted)) { watched.delete(id); socket.send({ type: "unwatch", completion: Number(id) }) }
-  if (socket.isOpen) for (const id of wanted.difference(watched)) { watched.add(id); socket.send({ type: "watch", completion: Number(id) }) }
+  for (const id of watched.difference(wanted)) {
+    watched.delete(id);
+    if (!ended.delete(id)) socket.send({ type: "unwatch", completion: Number(id) });
+  }
+  if (!socket.isOpen) return;
+  for (const id of wanted.difference(watched)) {
+    watched.add(id);
+    socket.send({ type: "watch", completion: Number(id) });
+  }
 }
 
 // As chat/templatetags/page.py tells it of saved text; early, so that lines do not move when the reply settles.
@@ -116,7 +126,8 @@ htmx.registerExtension("growing", {
 });
 
 const isRefresh = ctx => ctx.askedAt !== undefined;
-const changesThread = ctx => !isRefresh(ctx) && thread.contains(ctx.target) && ctx.swap !== "none";
+const targetOf = ctx => typeof ctx.target === "string" ? document.querySelector(ctx.target) : ctx.target;
+const changesThread = ctx => !isRefresh(ctx) && ctx.swap !== "none" && thread.contains(targetOf(ctx));
 const on = (name, act) => document.addEventListener(`htmx:${name}`, event => act(event.detail.ctx, event));
 
 on("before:request", ctx => {
@@ -135,7 +146,7 @@ on("before:swap", (ctx, event) => {
 
 on("after:swap", ctx => {
   const done = ctx.response?.status === 200;
-  if (done && ctx.sourceElement === form) follow();
+  if (following || (done && ctx.sourceElement === form)) follow();
   if (done && ctx.request.method === "POST" && changesThread(ctx)) notice.replaceChildren();
   const address = ctx.hx?.pushurl;
   if (address && address !== location.pathname) history.pushState(null, "", address);
@@ -193,29 +204,42 @@ async function lookForSession() {
 
 // --- following the end, while the reader is there
 
+const NEAR = 24;   // px from the end that still are the end
+
 const end = byId("end"), toEnd = byId("to-end");
-let atEnd = true, leaving = false;
+let following = true, lastY = scrollY;
 
 new IntersectionObserver(entries => {
-  atEnd = entries.at(-1).isIntersecting;
-  if (atEnd) toEnd.hidden = true;
-}, { rootMargin: "0px 0px 24px" }).observe(end);
+  if (!entries.at(-1).isIntersecting) return;
+  following = true;
+  toEnd.hidden = true;
+}, { rootMargin: `0px 0px ${NEAR}px` }).observe(end);
 
-// Who turns the wheel upwards wants to leave, even if the first turn is short.
-addEventListener("wheel", event => { if (event.deltaY < 0) leaving = true }, { passive: true });
-addEventListener("touchmove", () => { leaving = true }, { passive: true });
-addEventListener("scrollend", () => { leaving = false });
+// What grows never moves the page upwards: the reader does, and shall not be pulled back by the next word.
+addEventListener("scroll", () => {
+  const left = root.scrollHeight - innerHeight - scrollY;
+  if (scrollY < lastY && left > 2) following = false;
+  if (scrollY > lastY && left < NEAR) following = true;
+  lastY = scrollY;
+}, { passive: true });
+// A frame that comes before the first scroll event would end the scrolling that these begin.
+const leave = () => { following = false };
+addEventListener("wheel", event => { if (event.deltaY < 0) leave() }, { passive: true });
+addEventListener("touchmove", leave, { passive: true });
+addEventListener("keydown", event => { if (["PageUp", "Home", "ArrowUp"].includes(event.key) && event.target === document.body) leave() });
 
-function grown() {
-  if (atEnd && !leaving) follow();
-  else if (!atEnd) toEnd.hidden = false;
+function follow() {
+  following = true;
+  scrollTo({ top: root.scrollHeight, behavior: "instant" });
+  lastY = scrollY;
 }
 
-function follow() { scrollTo({ top: root.scrollHeight, behavior: "instant" }) }
+function grown() { following ? follow() : toEnd.hidden = false }
 
 toEnd.addEventListener("click", () => {
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  scrollTo({ top: root.scrollHeight, behavior: calm ? "instant" : "smooth" });
+  following = true;
+  toEnd.hidden = true;
+  scrollTo({ top: root.scrollHeight, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth" });
 });
 
 // --- copying

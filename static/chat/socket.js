@@ -4,11 +4,12 @@ const FIRST_WAIT = 500, LONGEST_WAIT = 30_000;   // ms
 const OPENING = 10_000;      // a line that has not opened by then never will
 const STEADY = 5_000;        // open for so long, the next loss is a new one
 const RESTART = 4012;        // the server comes back in a moment
+const MOMENT = 20_000;
 const SIGNED_OUT = 4401;
 const FINAL = new Set([SIGNED_OUT, 4403, 4404]);
 
 export class PageSocket {
-  #socket; #retry; #giveUp; #openedAt = 0; #tries = 0; #over = false;
+  #socket; #retry; #giveUp; #openedAt = 0; #restartedAt = -Infinity; #tries = 0; #over = false;
 
   // opened(again) · received(message) · lost() · signedOut() · refused(): never open again
   constructor(path, page) {
@@ -68,13 +69,14 @@ export class PageSocket {
       code === SIGNED_OUT ? this.page.signedOut() : this.page.refused();
       return;
     }
+    if (code === RESTART) this.#restartedAt = performance.now();
     this.page.lost(this.#tries);
-    this.#retry = setTimeout(() => this.#open(), this.#wait(code));
+    this.#retry = setTimeout(() => this.#open(), this.#wait());
   }
 
-  // Full waits would bring all pages back in the same moment.
-  #wait(code) {
-    if (code === RESTART) return 100 + 400 * Math.random();
+  // Equal waits would bring all pages back in the same moment.
+  #wait() {
+    if (performance.now() - this.#restartedAt < MOMENT) return 100 + 600 * Math.random();
     const wait = Math.min(FIRST_WAIT * 2 ** this.#tries++, LONGEST_WAIT);
     return wait * (0.5 + Math.random() / 2);
   }
