@@ -469,6 +469,18 @@ def test_an_upstream_may_forbid_to_retry() -> None:
     assert not failing({"error": {"message": "m"}}, 500, {"x-should-retry": "false"}).retryable
 
 
+@pytest.mark.parametrize("inner", ['{"error":%s}', "[%s]", '{"choices":[{"delta":{"content":%s}}]}', '{"detail":%s}'])
+@pytest.mark.parametrize("pair", [("[", "]"), ('{"text":[', "]}"), ('{"error":', "}"), ('[{"thinking":', "}]")])
+def test_a_payload_nested_as_deep_as_can_be_read_does_not_raise(inner: str, pair: tuple[str, str]) -> None:
+    depth = 900 // (pair[0].count("[") + pair[0].count("{"))
+    payload = (inner % (pair[0] * depth + "1" + pair[1] * depth)).encode()
+    for content_type in ("text/event-stream", "application/json"):
+        headers = {"content-type": content_type}
+        for status in (200, 500):
+            reader = openai_chat.reader(profile("default"), status=status, headers=headers, n=1)
+            assert read(reader, [payload])[-1] == BodyEnd()
+
+
 def test_keys_in_errors_are_struck_out() -> None:
     message = "Incorrect API key provided: sk-proj-abc***********xyz. Sent Bearer eyJhbGciOi.J9"
     assert failing({"error": {"message": message}}, 401).message == "Incorrect API key provided: …. Sent Bearer …"

@@ -83,8 +83,7 @@ def failure_in(
         if not certain:
             return None
         error = payload if isinstance(payload, dict) else {"message": _said(payload)}
-    code = error.get("code", error.get("error_code"))
-    code = code if isinstance(code, int | str) and not isinstance(code, bool) else None
+    code = _code(error)
     if isinstance(code, int) and 400 <= code < 600:
         status = code
     words = " ".join(_words(error))
@@ -112,6 +111,7 @@ def _failure(
     headers: Mapping[str, str],
     details: dict | None = None,
 ) -> Failure:
+    message = message[: 4 * MAX_MESSAGE]
     kind = _kind(words.lower(), message.lower(), code, status)
     retryable = kind in RETRYABLE and headers.get("x-should-retry") != "false"
     wait = _wait(headers, message, details or {}) if retryable else None
@@ -129,7 +129,9 @@ def scrubbed(message: str) -> str:
 def _error_object(payload: object) -> dict | None:
     """The innermost object that describes the error, or None if the payload does not say that it is one."""
     if isinstance(payload, list):  # Gemini's OpenAI dialect wraps it in an array
-        return next((error for error in map(_error_object, payload[:3]) if error is not None), None)
+        return next(
+            (error for entry in payload[:3] if isinstance(entry, dict) and (error := _error_object(entry))), None
+        )
     if not isinstance(payload, dict):
         return None
     if error := payload.get("error"):
@@ -163,7 +165,19 @@ def _message(error: dict) -> str:
 
 
 def _said(value: object) -> str:
-    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value.strip()
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
+
+
+def _code(error: dict) -> int | str | None:
+    code = error.get("code", error.get("error_code"))
+    if isinstance(code, str):
+        return mended(code[:100])
+    return code if type(code) is int and abs(code) < 2**31 else None
 
 
 def _plain(text: str) -> str:
