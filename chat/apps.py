@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 from django.db import transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import post_save, pre_delete
 
 
 class ChatConfig(AppConfig):
@@ -9,8 +9,8 @@ class ChatConfig(AppConfig):
     def ready(self) -> None:
         from chat import checks  # noqa: F401 - registers itself
         from chat.archive.deletion import purge
-        from chat.live import hint_revoked, registry
-        from chat.models import Person
+        from chat.live import hint_revoked, registry, stop
+        from chat.models import Account, Completion, Person
 
         registry.chores.append(purge)
 
@@ -19,4 +19,13 @@ class ChatConfig(AppConfig):
             if not created:
                 transaction.on_commit(lambda: hint_revoked(instance.pk))
 
+        def part_with(instance: Person, **_) -> None:
+            """The ledger keeps what they used without their name; what is live is stopped once they are gone."""
+            Account.forget(instance)
+            live = list(Completion.objects.unsettled().filter(person=instance).select_related("model__provider"))
+            transaction.on_commit(lambda: [stop(completion, "deleted") for completion in live])
+            person = instance.pk
+            transaction.on_commit(lambda: hint_revoked(person))
+
         post_save.connect(tell_sockets, Person, weak=False)
+        pre_delete.connect(part_with, Person, weak=False)

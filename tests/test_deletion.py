@@ -84,5 +84,6 @@ def test_deleting_a_person_leaves_their_account_in_the_ledger(asked):
     settled(asked)
     Person.objects.get().delete()
     line = UsageEntry.objects.get()
+    assert line.account.label.startswith("deleted person") and "alice" not in line.account.label
     assert line.account.person is None and line.completion.person is None
     assert not Message.objects.exists()

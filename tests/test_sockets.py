@@ -90,6 +90,22 @@ def test_a_person_who_is_deactivated_is_out_within_two_seconds(site, alice):
         assert page.closed(2) == 4401
 
 
+def test_deleting_a_person_stops_their_reply_closes_their_page_and_keeps_the_charge(site, alice, upstream):
+    upstream.script("tiny", chat_stream(WORDS))
+    root = administrator(site)
+    (row,) = site.rows("SELECT id FROM chat_person WHERE username = 'alice'")
+    with alice.socket() as page:
+        sent = alice.send("Go", model="tiny")
+        page.watch(sent.completion)
+        page.next("frame")
+        root.post(f"/admin/chat/person/{row['id']}/delete/", htmx=False, post="yes")
+        assert page.closed(3) == 4401
+    asked(upstream)[0].wait_closed(2)
+    assert site.settled(sent.completion)["reason"] == "deleted"
+    assert not site.rows("SELECT 1 FROM chat_message")
+    assert len(site.charges()) == 1
+
+
 def administrator(site) -> Visitor:
     root = site.visitor("root")
     site.change("UPDATE chat_person SET is_staff = 1, is_superuser = 1 WHERE username = 'root'")

@@ -30,3 +30,8 @@ class Account(models.Model):
     @classmethod
     def of(cls, person: Person) -> "Account":
         return cls.objects.get_or_create(person=person, defaults={"label": person.username})[0]
+
+    @classmethod
+    def forget(cls, person: Person) -> None:
+        """What a person who is deleted leaves in the ledger: a number."""
+        cls.objects.filter(person=person).update(label=f"deleted person {person.pk}")
