@@ -143,8 +143,9 @@ class Request(WebRequest):
         for name, values in list(headers.getAllRawHeaders()):
             if not name.lower().startswith((b"x-forwarded-", b"forwarded", b"x-real-ip")):
                 continue
-            if trusted:
-                headers.setRawHeaders(name, [values[-1].split(b",")[-1].strip()])
+            last = values[-1].split(b",")[-1].strip()
+            if trusted and last.isascii():
+                headers.setRawHeaders(name, [last])
             else:
                 headers.removeHeader(name)
 

@@ -260,11 +260,11 @@ class Server(daphne.server.Server):
 
 
 def allowed_connections(wanted: int) -> int:
-    """As many as wanted, or as the limit on open files allows, which is raised as far as it can be."""
+    """As many as wanted, or as the limit on open files allows, which is raised as far as it may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted + SPARE_FILES:
+        soft = min(wanted + SPARE_FILES, most)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return min(wanted, soft - SPARE_FILES)
+        return min(wanted, max(soft - SPARE_FILES, soft // 2))
     return wanted

@@ -5,6 +5,7 @@ It says on standard output where it listens and what it has saved; `/state` tell
 
 import asyncio
 import json
+import resource
 import sys
 import time
 from dataclasses import replace
@@ -266,6 +267,8 @@ async def before_stop(stopping: Server) -> None:
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[1])
+    if "open_files" in options:
+        resource.setrlimit(resource.RLIMIT_NOFILE, options["open_files"])
     serve(
         application,
         host="127.0.0.1",

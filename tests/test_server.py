@@ -724,6 +724,23 @@ def test_there_are_only_so_many_connections() -> None:
     assert "1 connections turned away: 5 are open." in server.log
 
 
+def test_few_open_files_are_shared_out() -> None:
+    with running({"open_files": [64, 64]}) as server:
+        held = [server.connect() for _ in range(80)]
+        time.sleep(0.3)
+        assert sum(not readable(client, 0) for client in held) == 32  # the other half is for databases and upstreams
+        for client in held:
+            client.close()
+        until(lambda: server.get("/", body=bytes(200_000))[0] == 200)
+
+
+def test_more_open_files_are_taken_if_they_may_be() -> None:
+    with running({"open_files": [64, 4096]}) as server:
+        held = [server.connect() for _ in range(200)]
+        time.sleep(0.3)
+        assert not [client for client in held if readable(client, 0)]
+
+
 def test_refused_handshakes_do_not_pile_up(common: Probe) -> None:
     held = []
     for _ in range(3):
@@ -833,6 +850,14 @@ def test_the_configured_proxy_is_believed_and_only_its_last_word(header: str) ->
             received = b""
             while b'"10.0.0.9"' not in received:
                 received += client.recv(4096)
+
+
+def test_what_a_proxy_passes_on_unread_is_not_decoded() -> None:
+    with running({"proxy_header": "X-Real-IP"}) as server:
+        seen = json.loads(server.get("/", "X-Real-IP: 10.0.0.9", "X-Forwarded-Proto: \xff")[1])
+        assert (seen["client"], seen["scheme"]) == ("10.0.0.9", "http")
+        server.stop()
+    assert server.log == ""
 
 
 @pytest.mark.parametrize("path", ["/", "/raising", "/echo", "/refusing"])
