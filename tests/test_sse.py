@@ -147,7 +147,6 @@ PIECES = [b"data: a\n\n", b"data: a\r\n\r\n", b"data: b\n", b"\n", b"event: x\n"
 
 @given(st.lists(st.sampled_from(PIECES)))
 def test_reads_of_whole_events_give_what_all_in_one_read_gives(pieces: list[bytes]) -> None:
-    """The short way for a read that is one event must be no other way."""
     decoder = EventDecoder(max_event=50)
     events = [event for piece in pieces for event in decoder.feed(piece)] + decoder.end()
     assert events == decoded(b"".join(pieces), max_event=50)

@@ -47,32 +47,15 @@ class EventDecoder:
         self._name = ""
         self._refused = False  # an event over the cap: dropped until it ends
         self._depth = 0  # of open brackets in bare JSON; 0 outside of it
-        self._between = True  # nothing of an event has come
         self._events: list[SentEvent] = []
 
     def feed(self, data: bytes) -> list[SentEvent]:
-        if self._between and self._is_one_event(data):
-            self._at_start = self._after_cr = False
-            return [SentEvent(data[6:-2])]
         lines, tail = self._split(data)
         for line in lines:
             self._take(line)
         if tail and not self._skipping:
             self._keep(tail)
-        self._between = not (
-            self._partial or self._skipping or self._refused or self._depth or self._name or self._data is not None
-        )
         return self._handed_out()
-
-    def _is_one_event(self, data: bytes) -> bool:
-        """Most reads are: then the rest need not be asked, which takes three times as long."""
-        return (
-            data.startswith(b"data: ")
-            and data.endswith(b"\n\n")
-            and data.find(b"\n", 6) == len(data) - 2
-            and b"\r" not in data
-            and len(data) - 2 <= self._max
-        )
 
     def end(self) -> list[SentEvent]:
         """What was pending (rule 4)."""
