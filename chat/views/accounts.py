@@ -17,7 +17,12 @@ FIRST_VISIT_SALT = "first visit"
 FIRST_VISIT_AGE = 7 * 24 * 3600
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
-sign_in = LoginView.as_view(template_name="accounts/sign_in.html", redirect_authenticated_user=True)
+# Its own site_name would be the host's.
+sign_in = LoginView.as_view(
+    template_name="accounts/sign_in.html",
+    redirect_authenticated_user=True,
+    extra_context={"site_name": settings.SITE_NAME},
+)
 _sign_out = LogoutView.as_view()
 
 

@@ -146,7 +146,7 @@ on("before:swap", (ctx, event) => {
 
 on("after:swap", ctx => {
   const done = ctx.response?.status === 200;
-  if (following || (done && ctx.sourceElement === form)) follow();
+  if ((following && thread.contains(targetOf(ctx))) || (done && ctx.sourceElement === form)) follow();
   if (done && ctx.request.method === "POST" && changesThread(ctx)) notice.replaceChildren();
   const address = ctx.hx?.pushurl;
   if (address && address !== location.pathname) history.pushState(null, "", address);
@@ -207,7 +207,7 @@ async function lookForSession() {
 const NEAR = 24;   // px from the end that still are the end
 
 const end = byId("end"), toEnd = byId("to-end");
-let following = true, lastY = scrollY;
+let following = false, lastY = scrollY;
 
 new IntersectionObserver(entries => {
   if (!entries.at(-1).isIntersecting) return;
