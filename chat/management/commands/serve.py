@@ -24,7 +24,14 @@ class Command(BaseCommand):
         async def before_stop(server: Server) -> None:
             await registry.drain(lambda: server.close_websockets(4012, "restart"))
 
-        serve(application, host=settings.HOST, port=settings.PORT, on_ready=on_ready, before_stop=before_stop)
+        serve(
+            application,
+            host=settings.HOST,
+            port=settings.PORT,
+            on_ready=on_ready,
+            before_stop=before_stop,
+            proxy_header=settings.PROXY_HEADER,
+        )
 
     async def connect(self) -> None:
         import asyncio
