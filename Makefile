@@ -15,7 +15,7 @@ run: .venv/runtime
 test: .venv/dev
 	@tests/needs.sh
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: .venv/dev
 	@$(BIN)/ruff check .
