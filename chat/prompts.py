@@ -1,30 +1,66 @@
-"""From a thread to a prompt: what is sent upstream."""
+"""From a thread to a prompt: what is sent upstream, cut to the model's context window."""
 
-from chat.models import Completion, Message
+from chat.models import Completion, LanguageModel, Message
+from chat.tokens import prompt_estimate
 from chat.upstream.contract import Call, Turn
 
 ROLES = {Message.Role.SYSTEM: "system", Message.Role.USER: "user", Message.Role.ASSISTANT: "assistant"}
+SHARE_OF_ANSWER = 4  # an answer's room is at most a quarter of the window, whatever its limit
 
 
 class NothingToAnswer(Exception):
     """The completion's messages are gone."""
 
 
-def call_for(completion: Completion) -> Call:
-    """The upstream call that a completion asks for. Its choices share a parent: the thread ends there."""
+def call_for(completion: Completion) -> tuple[Call, int]:
+    """The upstream call that a completion asks for, and how many turns of its thread did not fit.
+
+    Its choices share a parent: the thread ends there.
+    """
     first = completion.messages.select_related("conversation").order_by("choice_index").first()
     if first is None:
         raise NothingToAnswer
     thread = first.conversation.thread(first.parent_id)
     turns = [Turn(ROLES[message.role], message.text) for message in thread if message.text]
+    kept = 1
     if first.prefix_length:
         turns.append(Turn("assistant", first.text[: first.prefix_length]))
-    return Call(
+        kept = 2
+    fitting = fitted(turns, room(completion.model), kept=kept)
+    call = Call(
         endpoint=completion.model.provider.endpoint,
         model=completion.model.name,
-        turns=tuple(turns),
+        turns=tuple(fitting),
         n=completion.n,
         streamed=completion.streamed,
         max_output=completion.max_output,
         continues=bool(first.prefix_length),
     )
+    return call, len(turns) - len(fitting)
+
+
+def room(model: LanguageModel) -> int | None:
+    """Tokens for the prompt; None where the window is not known, and nothing is left out."""
+    if not model.context_length:
+        return None
+    return model.context_length - min(model.max_output, model.context_length // SHARE_OF_ANSWER)
+
+
+def fitted(turns: list[Turn], room: int | None, *, kept: int = 1) -> list[Turn]:
+    """The system text, the last `kept` turns, and as many of the newest before them as fit: the oldest go first.
+
+    Some upstreams would cut a prompt that is too long without a word, and not there.
+    """
+    if room is None:
+        return turns
+    system = [turn for turn in turns[:-kept] if turn.role == "system"]
+    chosen = turns[-kept:]
+    used = prompt_estimate([*system, *chosen]).tokens
+    for turn in reversed([turn for turn in turns[:-kept] if turn.role != "system"]):
+        used += prompt_estimate([turn]).tokens
+        if used > room:
+            break
+        chosen.insert(0, turn)
+    while len(chosen) > kept and chosen[0].role == "assistant":
+        chosen.pop(0)  # an answer whose question is gone
+    return [*system, *chosen]

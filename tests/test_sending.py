@@ -94,3 +94,13 @@ def test_editing_makes_a_sibling_of_the_message(site, alice, upstream):
     assert upstream.requests[-1].body["messages"] == [{"role": "user", "content": "Hi again"}]
     page = alice.http.get(f"/c/{first.conversation}/").text
     assert "Hi again" in page and "2/2" in page
+
+
+def test_a_thread_that_does_not_fit_the_window_loses_its_oldest_turns_and_says_so(site, alice, upstream):
+    first = alice.send("The oldest words. " * 40, model="tiny")
+    site.settled(first.completion)
+    site.change("UPDATE chat_languagemodel SET context_length = 120")
+    second = alice.send("And now?", model="tiny", conversation=first.conversation, parent=first.reply)
+    row = site.settled(second.completion)
+    assert upstream.requests[-1].body["messages"] == [{"role": "user", "content": "And now?"}]
+    assert row["left_out"] == 2

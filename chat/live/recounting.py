@@ -48,7 +48,7 @@ def _claim(pk: int) -> tuple[Completion, Call, list[str]] | None:
     if not left or not Completion.objects.filter(pk=pk, recounts_left=left).update(recounts_left=left - 1):
         return None
     try:
-        call = call_for(completion)
+        call, _left_out = call_for(completion)
     except NothingToAnswer:
         return None  # deleted meanwhile: the estimate stays
     messages = completion.messages.order_by("choice_index")

@@ -304,8 +304,8 @@ def begin(pk: int, process: UUID) -> LiveCompletion | None:
             if not Completion.claim(pk, process):
                 return None
             completion = Completion.objects.select_related("model__provider").get(pk=pk)
-            call = call_for(completion)
-            completion.note_prompt(*prompt_estimate(call.turns))
+            call, left_out = call_for(completion)
+            completion.note_prompt(*prompt_estimate(call.turns), left_out=left_out)
             messages = list(completion.messages.values_list("choice_index", "pk", "text"))
     except NothingToAnswer:
         settlement.settle_queued(Completion.objects.get(pk=pk), Ending(Status.STOPPED, "deleted"))
