@@ -86,7 +86,7 @@ def test_a_sample_is_read_as_expected_over_a_socket(sample: Sample, upstream: Sc
 
 
 def test_each_read_is_a_batch_at_once(upstream: ScriptedUpstream) -> None:
-    upstream.script("tiny", chat_stream(["a", "b", "c"], every=0.05, stamped=True))
+    upstream.script("tiny", chat_stream(["a", "b", "c"], every=0.3, stamped=True))
     late = []
 
     async def read_with_times() -> None:
@@ -95,7 +95,7 @@ def test_each_read_is_a_batch_at_once(upstream: ScriptedUpstream) -> None:
 
     run(read_with_times())
     assert len(late) == 3
-    assert max(late) < 0.04
+    assert max(late) < 0.2
 
 
 def is_text(event: Event) -> bool:
@@ -280,7 +280,7 @@ def test_closing_the_generator_closes_the_socket(answer: Answer, upstream: Scrip
         return at
 
     closed_at = run(read_a_little())
-    assert upstream.requests[0].wait_closed(1) - closed_at < 0.1
+    assert upstream.requests[0].wait_closed(1) - closed_at < 0.5
     assert upstream.requests[0].closed
 
 
@@ -302,7 +302,7 @@ def test_cancelling_the_reader_closes_the_socket(answer: Answer, upstream: Scrip
         return at
 
     closed_at = run(cancel())
-    assert upstream.requests[0].wait_closed(1) - closed_at < 0.1
+    assert upstream.requests[0].wait_closed(1) - closed_at < 0.5
     assert upstream.requests[0].closed
 
 
@@ -416,10 +416,9 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(upstrea
 
 def test_a_body_that_does_not_end_after_its_terminator_is_not_waited_for(upstream: ScriptedUpstream) -> None:
     begun = time.monotonic()
-    events = ask(upstream, chat_stream(["a"], then=(), every=0), Answer([]))
     unending = Answer([Send(scripted.event(text="a", finish="stop")), Send(DONE), Stall()])
     events = ask(upstream, unending)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 3
     assert folded(events).incomplete_reason() is None
     assert upstream.requests[-1].wait_closed(1)
 
@@ -493,7 +492,7 @@ def test_a_server_that_does_not_take_the_connection() -> None:
         first.connect(listener.getsockname())  # the backlog is full now
         begun = time.monotonic()
         assert client.listening(f"http://127.0.0.1:{listener.getsockname()[1]}/v1") is None
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 4
 
 
 def test_a_key_that_cannot_be_sent_is_an_auth_failure(upstream: ScriptedUpstream) -> None:
