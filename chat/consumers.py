@@ -58,7 +58,7 @@ class PageConsumer(AsyncWebsocketConsumer):
             self.labels = labels()
         await registry.ensure_started()
         await self.accept()
-        await registry.arrive(self.person.pk)
+        registry.arrive(self.person.pk)
         self.rechecking = asyncio.create_task(self._recheck_forever())
 
     async def disconnect(self, code: int) -> None:
@@ -73,7 +73,7 @@ class PageConsumer(AsyncWebsocketConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         match _command(text_data):
-            case {"type": "watch", "completion": int(pk)}:
+            case {"type": "watch", "completion": int(pk)} if 0 < pk < 2**63:
                 self._watch(pk)
             case {"type": "unwatch", "completion": int(pk)}:
                 if task := self.watching.pop(pk, None):
@@ -126,7 +126,7 @@ class PageConsumer(AsyncWebsocketConsumer):
     # What others hint
 
     async def hint_queued(self, event: dict) -> None:
-        await registry.claim_for(self.person.pk)
+        registry.keep(registry.claim_for(self.person.pk))
         await self.hint_changed(event)
 
     async def hint_changed(self, event: dict) -> None:

@@ -44,7 +44,7 @@ def state_words(line: Line) -> str:
     seconds = line.seconds
     match line.state:
         case "queued":
-            return _("queued")
+            return _("queued at the provider, place %d") % line.place if line.place else _("queued")
         case "retrying":
             return ngettext("waiting for the provider, %d s", "waiting for the provider, %d s", seconds) % seconds
         case "waiting":

@@ -59,7 +59,7 @@ def alice(site: Site) -> Visitor:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory):
     """A PostgreSQL server whose database "prepared" is migrated."""
-    server = PostgresServer(tmp_path_factory.mktemp("postgres") / "cluster").start()
+    server = PostgresServer().start()
     prepared_database(tmp_path_factory.mktemp("prepared-postgres"), DATABASE_URL=server.create("prepared"))
     yield server
     server.stop()

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from tempfile import mkdtemp
 
 import psycopg
 
@@ -13,20 +14,20 @@ from tests.site import free_port, wait_for
 
 
 class PostgresServer:
-    """A cluster of its own. PostgreSQL refuses to run as root: then it runs as the user `postgres`."""
+    """A cluster of its own. PostgreSQL refuses to run as root: then it runs as the user `postgres`.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+    Its folder lies where that user may go: pytest's own are closed to others.
+    """
+
+    def __init__(self) -> None:
+        self.folder, self.port = Path(mkdtemp(prefix="chat-postgres-")), free_port()
         self.process: subprocess.Popen | None = None
 
     def start(self) -> "PostgresServer":
-        self.folder.mkdir()
         as_user = {}
         if os.geteuid() == 0:
             account = pwd.getpwnam("postgres")
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-            for parent in self.folder.parents[:3]:
-                parent.chmod(parent.stat().st_mode | 0o011)  # so that it reaches its folder
             as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         data = self.folder / "data"
         initdb = [_postgres("initdb"), "-D", data, "-U", "chat", "-A", "trust", "-E", "UTF8", "--no-sync"]
@@ -57,6 +58,7 @@ class PostgresServer:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(10)
+        shutil.rmtree(self.folder)
 
 
 class RedisServer:

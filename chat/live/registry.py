@@ -53,6 +53,8 @@ class Registry:
         self.live: dict[int, LiveCompletion] = {}
         self.claimed = Growth()
         self.sockets: Counter[int] = Counter()
+        self._unrecorded: set[int] = set()  # people whose presence could not be written yet
+        self._absent_since: dict[int, float] = {}  # queued completions whose person is gone
         self.draining = False
         self.chores: list[Callable[[], object]] = []  # run now and then in the writer's thread
         self._saver = Saver()
@@ -125,6 +127,7 @@ class Registry:
         await self._claim(Completion.objects.filter(person=person, status=Status.QUEUED))
 
     async def _claim(self, queued) -> None:
+        """Of a provider that allows few streams at once, only those whose turn it is."""
         for pk in await in_reader(lambda: list(queued.order_by("pk").values_list("pk", flat=True))):
             if self.draining:
                 return
@@ -143,6 +146,9 @@ class Registry:
             await completion.run()
         finally:
             self.live.pop(completion.pk, None)
+        provider = completion.completion.model.provider
+        if provider.max_streams is not None:  # its turn is free
+            await self._claim(Completion.objects.filter(model__provider=provider, status=Status.QUEUED))
         # Pages that do not watch it show in their list that it has ended.
         if completion.person:
             await get_channel_layer().group_send(person_group(completion.person), {"type": "hint.settled"})
@@ -159,21 +165,24 @@ class Registry:
 
     # Presence
 
-    async def arrive(self, person: int) -> None:
-        """A page socket has opened."""
+    def arrive(self, person: int) -> None:
+        """A page socket has opened. Neither this nor `depart` awaits: whoever calls them may be cancelled, or fail."""
         self.sockets[person] += 1
         for completion in self._live_of(person):
             completion.left_at = None
-        await in_writer(Presence.record, person, self.process, self.sockets[person])
+        self.keep(self._record_presence(person))
 
     def depart(self, person: int) -> None:
-        """A page socket has closed. Never awaits: whoever calls it may be cancelled."""
+        """A page socket has closed. One that the server closes for a restart does not leave."""
         self.sockets[person] -= 1
-        if not self.draining:  # sockets that the server closes for a restart do not leave
-            self.keep(self._departed(person))
+        if not self.draining:
+            self.keep(self._record_presence(person))
 
-    async def _departed(self, person: int) -> None:
-        await in_writer(Presence.record, person, self.process, max(self.sockets[person], 0))
+    async def _record_presence(self, *people: int) -> None:
+        self._unrecorded.update(people)
+        for person in people:
+            await in_writer(Presence.record, person, self.process, max(self.sockets[person], 0))
+            self._unrecorded.discard(person)
         await self._notice_absence()
 
     async def _notice_absence(self) -> None:
@@ -197,6 +206,18 @@ class Registry:
                 completion.left_at = None
             else:
                 completion.end(Status.ABANDONED, "left")
+
+    async def _abandon_queued(self) -> None:
+        """What waits for its turn at a provider does so only while its person is there, or its grace lasts."""
+        queued = await in_reader(_queued)
+        back = await in_reader(_present, {completion.person_id for completion in queued}) if queued else set()
+        now = monotonic()
+        gone = {completion.pk: completion for completion in queued if completion.person_id not in back}
+        self._absent_since = {pk: self._absent_since.get(pk, now) for pk in gone}
+        for pk, since in self._absent_since.items():
+            grace = gone[pk].model.grace_seconds
+            if grace is not None and now - since >= max(grace, SHORTEST_GRACE):
+                await in_writer(settlement.settle_queued, gone[pk], Ending(Status.ABANDONED, "left"))
 
     def _live_of(self, person: int) -> list[LiveCompletion]:
         return [completion for completion in self.live.values() if completion.person == person]
@@ -236,8 +257,7 @@ class Registry:
             completion.end(Status.LOST, "killed")  # settles nothing: it is settled
         self.process = uuid4()
         await in_writer(Process.objects.create, id=self.process)
-        for person, sockets in self.sockets.items():
-            await in_writer(Presence.record, person, self.process, sockets)
+        await self._record_presence(*self.sockets)
 
     async def _tick_forever(self) -> None:
         look_due = 0.0
@@ -258,8 +278,9 @@ class Registry:
         now = timezone.now()
         await in_writer(fail_unstarted, waiting.filter(created__lt=now - NOT_STARTED_AFTER))
         await self._claim(waiting.filter(created__lt=now - UNCLAIMED_AFTER))
-        await self._notice_absence()
+        await self._record_presence(*self._unrecorded)
         await self._end_graces()
+        await self._abandon_queued()
 
     async def _look_at_others(self) -> None:
         """Who has not moved for five looks is dead, and whoever can say so first settles what it left."""
@@ -334,6 +355,10 @@ def fail_unstarted(queued) -> None:
 def note_estimates(left: list[LiveCompletion]) -> None:
     for completion in left:
         Completion.note_estimate(completion.pk, *completion.meter.bounds)
+
+
+def _queued() -> list[Completion]:
+    return list(Completion.objects.filter(status=Status.QUEUED).select_related("model__provider"))
 
 
 def _present(people: set[int]) -> set[int]:

@@ -42,7 +42,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What the quiet line says while a reply arrives. Times in seconds; `rate` in tokens per second."""
+    """What the quiet line says while a reply arrives. Times in seconds; `rate` in tokens per second.
+
+    `place` in the queue of a provider that allows few streams at once; 0 where nothing is waited for.
+    """
 
     messages: list[int]
     state: str  # queued · waiting · retrying · thinking · arriving · silent
@@ -50,6 +53,7 @@ class Line:
     input_tokens: int = 0
     output: tuple[int, int, int] = (0, 0, 0)  # estimate, low, high
     rate: float = 0.0
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +122,14 @@ async def watch(pk: int, labels: Labels) -> AsyncIterator[News]:
     watchers += 1
     try:
         while (found := registry.live.get(pk)) is None:
-            completion, messages = await in_reader(_saved, pk)
+            completion, messages, turn = await in_reader(_saved, pk)
             if completion.is_settled:
                 yield Settled(messages)
                 return
             if completion.status == Completion.Status.LIVE and completion.process_id != registry.process:
                 found = await Followed.begin(completion)
                 break
-            yield Line(messages, "queued")
+            yield Line(messages, "queued", place=turn)
             await registry.claimed.after(registry.claimed.version, 1.0)
         async for news in _follow(found, labels):
             yield news
@@ -133,9 +137,10 @@ async def watch(pk: int, labels: Labels) -> AsyncIterator[News]:
         watchers -= 1
 
 
-def _saved(pk: int) -> tuple[Completion, list[int]]:
+def _saved(pk: int) -> tuple[Completion, list[int], int]:
     completion = Completion.objects.get(pk=pk)
-    return completion, list(completion.messages.values_list("pk", flat=True))
+    turn = completion.turn() if completion.status == Completion.Status.QUEUED else 0
+    return completion, list(completion.messages.values_list("pk", flat=True)), turn
 
 
 async def _follow(watched: Watched, labels: Labels) -> AsyncIterator[News]:

@@ -16,10 +16,12 @@ import uuid
 
 import orjson
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
+from django.db.models import functions
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from chat.models.language_model import LanguageModel
 from chat.transcript import Transcript
 
 
@@ -110,9 +112,36 @@ class Completion(models.Model):
 
     @classmethod
     def claim(cls, pk: int, process: uuid.UUID) -> bool:
-        """True for exactly one caller. The first attempt counts from here: one commit before the call, not two."""
+        """True for exactly one caller, when it is its turn. Call it in a transaction.
+
+        The first attempt counts from here: one commit before the call, not two.
+        """
+        if cls.objects.get(pk=pk).turn() > 0:
+            return False
         queued = cls.objects.filter(pk=pk, status=cls.Status.QUEUED, stopping="")
         return queued.update(status=cls.Status.LIVE, process=process, attempts=1) == 1
+
+    def turn(self) -> int:
+        """How many streams of its provider must end or begin before this one may begin; 0: it may.
+
+        Oldest first, but who has fewer streams there comes before who has more. In a transaction, the provider's row
+        is locked: two claims do not take the same place.
+        """
+        provider = LanguageModel.objects.get(pk=self.model_id).provider
+        if provider.max_streams is None:
+            return 0
+        if transaction.get_connection().in_atomic_block:
+            type(provider).objects.select_for_update().get(pk=provider.pk)
+        there = type(self).objects.filter(model__provider=provider)
+        live = there.filter(status=self.Status.LIVE)
+        streams = live.filter(person=models.OuterRef("person")).order_by().values("person")
+        of_person = streams.annotate(streams=models.Count("pk")).values("streams")
+        waiting = there.filter(status=self.Status.QUEUED).annotate(
+            streams=functions.Coalesce(models.Subquery(of_person), 0)
+        )
+        order = list(waiting.order_by("streams", "pk").values_list("pk", flat=True))
+        ahead = order.index(self.pk) if self.pk in order else 0
+        return max(live.count() + ahead + 1 - provider.max_streams, 0)
 
     @classmethod
     def begin_attempt(cls, pk: int) -> None:

@@ -17,6 +17,12 @@ class Provider(models.Model):
     profile = models.CharField(_("profile"), max_length=40)
     base_url = models.URLField(_("base URL"), max_length=300)
     key_variable = models.CharField(_("key variable"), max_length=80, blank=True)
+    max_streams = models.PositiveSmallIntegerField(
+        _("streams at once"),
+        null=True,
+        blank=True,
+        help_text=_("How many replies the provider allows at the same time; others wait for their turn. Empty: any."),
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
     trouble = models.CharField(_("last trouble"), max_length=300, blank=True)
 
