@@ -14,7 +14,7 @@ from chat.models import Completion, Message, Presence, Process, Segment
 from chat.tokens import estimate
 from chat.transcript import Transcript, thought_seconds
 from chat.upstream.contract import Usage
-from chat.upstream.openai_chat import trusted
+from chat.upstream.payloads import trusted
 
 RECOUNTS = 3
 CUT_REASONS = {"cut": "ended_early"}  # the wire's word for it would say the status twice

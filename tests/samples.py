@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from chat.transcript import Transcript
-from chat.upstream import openai_chat, profiles
+from chat.upstream import openai_chat, payloads, profiles
 from chat.upstream.contract import Event, Failure, Reader, Usage
 
 WIRE = Path(__file__).parent / "wire"
@@ -115,7 +115,7 @@ def told(transcript: Transcript, profile: profiles.Profile) -> dict:
         ],
         "usage": usage and figures(usage),
         "usage_source": place,
-        "usage_trusted": openai_chat.trusted(profile, usage),
+        "usage_trusted": payloads.trusted(profile, usage),
         "cost": usage and usage.cost,
         "terminator": None if opened.ends_by == "whole" else transcript.terminated,
         "complete": reason is None,

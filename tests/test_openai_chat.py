@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.upstream import openai_chat
+from chat.upstream import openai_chat, payloads
 from chat.upstream.contract import (
     BodyEnd,
     Call,
@@ -341,7 +341,7 @@ def test_usage_is_told_with_its_place() -> None:
     ],
 )
 def test_which_usage_is_trusted(name: str, usage: Usage | None, is_trusted: bool) -> None:
-    assert openai_chat.trusted(profile(name), usage) is is_trusted
+    assert payloads.trusted(profile(name), usage) is is_trusted
 
 
 # Errors

@@ -22,8 +22,11 @@ ErrorKind = Literal[
     "unreachable",
 ]
 
-# Where an upstream put its usage (wire-formats 2.4, in falling order of trust).
-UsagePlace = Literal["final_chunk", "top_level", "per_choice"]
+# Where an upstream put its usage (wire-formats 2.4, in falling order of trust). `merged` is put together of several
+# events, `last` stands on many of which the last counts: each is the one place of its dialects.
+UsagePlace = Literal["final_chunk", "top_level", "merged", "last", "per_choice"]
+
+EndsBy = Literal["terminator", "body", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ class Opened:
     """
 
     status: int
-    ends_by: Literal["terminator", "body", "whole"]
+    ends_by: EndsBy
     request_id: str = ""
 
 

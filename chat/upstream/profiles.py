@@ -3,6 +3,7 @@
 A new upstream of a known dialect is one more row here; `default` is for one that nobody knows, and claims nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -50,6 +51,7 @@ class Profile:
     url_variable: str = ""
     needs_key: bool = True
     key_header: str = "Authorization"
+    headers: Mapping[str, str] = field(default_factory=dict)  # beside the key
     local_port: int | None = None  # where it listens on one's own machine, if it can be found there
 
     parameters: frozenset[str] = COMMON  # sent if asked for; others would be refused or misread (Q42)
