@@ -23,7 +23,9 @@ class Reader:
         self.requests: list[str] = []
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self.requests.append(f"{request.method} {request.url.removeprefix(site_url)}"))
+        page.on(
+            "request", lambda request: self.requests.append(f"{request.method} {request.url.removeprefix(site_url)}")
+        )
 
     def _heard(self, message) -> None:
         if message.type in ("error", "warning") and not SAID_BY_CHROMIUM.match(message.text):
@@ -63,7 +65,9 @@ class Reader:
         """Every violation, of whatever weight."""
         self.page.evaluate(AXE.read_text())
         found = self.page.evaluate("axe.run({resultTypes: ['violations']}).then(r => r.violations)")
-        return [f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+        return [
+            f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}" for rule in found for node in rule["nodes"]
+        ]
 
 
 @contextmanager

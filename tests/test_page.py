@@ -15,6 +15,23 @@ from tests.scripted import Stall, chat_stream, error
 from tests.site import wait_for
 
 WORDS = [f"word{n} " for n in range(40)]
+MARKDOWN = """# Head
+
+- [x] a
+- b
+
+| a | b |
+|---|--:|
+| 1 | 2 |
+
+```python
+x = 1
+```
+
+> q $x^2$[^1]
+
+[^1]: n
+"""
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +263,8 @@ def test_escape_stops(reader, upstream):
 def selection_over(reader: Reader, text: str) -> None:
     reader.page.evaluate(
         """text => {
-            const node = document.evaluate(`//article//text()[contains(., "${text}")]`, document, null, 9).singleNodeValue;
+            const found = document.evaluate(`//article//text()[contains(., "${text}")]`, document, null, 9);
+            const node = found.singleNodeValue;
             const at = node.data.indexOf(text);
             getSelection().setBaseAndExtent(node, at, node, at + text.length);
         }""",
@@ -355,7 +373,9 @@ def test_a_lost_line_is_mentioned_and_what_was_missed_is_fetched(reader, alice, 
     expect(reader.page.locator("html")).to_have_attribute("data-connection", "away")
     expect(reader.page.get_by_text("Reconnecting… nothing is lost")).to_be_visible()
     site.start()
-    sent = alice.send("From elsewhere", conversation=conversation, parent=site.rows("SELECT max(id) AS id FROM chat_message")[0]["id"])
+    sent = alice.send(
+        "From elsewhere", conversation=conversation, parent=site.rows("SELECT max(id) AS id FROM chat_message")[0]["id"]
+    )
     assert sent.messages
     expect(reader.page.locator("html")).to_have_attribute("data-connection", "open", timeout=20_000)
     expect(reader.page.get_by_text("Reconnecting… nothing is lost")).to_be_hidden()
@@ -617,9 +637,10 @@ def test_on_a_phone_the_sidebar_is_a_drawer_and_nothing_scrolls_sideways(sit_dow
     expect(sidebar).to_be_hidden()
     tab.send("A" * 200).settled()
     assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    small = """() => [...document.querySelectorAll('button, a, input:not([type=hidden], [type=radio]), textarea, summary')]
-        .filter(e => e.checkVisibility({visibilityProperty: true}) && !e.matches('.skip, .prose *, .branch *'))
-        .map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()]).filter(([, r]) => r.width && r.height < 39.9).map(([h, r]) => h + r.height)"""
+    small = """() => [...document.querySelectorAll('button, a, input:not([type=hidden], [type=radio]), textarea')]
+        .filter(e => e.checkVisibility({visibilityProperty: true}) && !e.matches('.skip, .prose *'))
+        .filter(e => e.getBoundingClientRect().height < 39.9)
+        .map(e => e.outerHTML.slice(0, 80) + e.getBoundingClientRect().height)"""
     assert tab.page.evaluate(small) == []
 
 
@@ -628,7 +649,7 @@ def test_on_a_phone_the_sidebar_is_a_drawer_and_nothing_scrolls_sideways(sit_dow
 def test_axe_finds_nothing(sit_down, alice, site, upstream, theme, viewport):
     upstream.script(
         "tiny",
-        chat_stream(["# Head\n\n- [x] a\n- b\n\n| a | b |\n|--|--:|\n| 1 | 2 |\n\n```python\nx = 1\n```\n\n> q $x^2$[^1]\n\n[^1]: n"], reasoning=["Hm."]),
+        chat_stream([MARKDOWN], reasoning=["Hm."]),
         error(401, "Invalid Authentication"),
         chat_stream(["Some"], finish=None, done=False),
         chat_stream(["Wait"], then=[Stall()]),
@@ -661,7 +682,11 @@ def test_axe_finds_nothing(sit_down, alice, site, upstream, theme, viewport):
 def test_the_first_page_is_small(site, alice, sit_down):
     page = alice.http.get("/")
     files = re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js))"', page.text)
-    modules = [f"/static/chat/{name}" for file in files for name in re.findall(r'from"?\s*"\./([^"]+)"', alice.http.get(file).text)]
+    modules = [
+        f"/static/chat/{name}"
+        for file in files
+        for name in re.findall(r'from"?\s*"\./([^"]+)"', alice.http.get(file).text)
+    ]
     sizes = {"/": len(gzip.compress(page.content, 6))}
     with httpx.Client(base_url=site.url, headers={"Accept-Encoding": "gzip"}) as http:
         for file in {*files, *modules}:

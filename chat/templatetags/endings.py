@@ -7,7 +7,6 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from chat.articles import Article
 from chat.models import Completion, Message
 from chat.templatetags.quiet_line import grouped
 
@@ -78,19 +77,19 @@ class Ending:
 
 
 @register.simple_tag
-def ending_of(article: Article) -> Ending | None:
-    completion = article.completion
+def ending_of(message: Message, can_continue: bool) -> Ending | None:
+    completion = message.completion
     if completion is None or not completion.is_settled:
         return None
     if completion.status == Status.COMPLETE:
-        return _of_complete(article.message, completion)
-    if article.message.finish_reason and article.message.finish_reason != "length":
+        return _of_complete(message, completion)
+    if message.finish_reason and message.finish_reason != "length":
         return Ending(
             _("Whole, end not confirmed"),
             _("The answer says that it is whole, but the provider did not confirm the end."),
             "unknown",
         )
-    return _OF_STATUS[completion.status](article, completion)
+    return _OF_STATUS[completion.status](message, completion, can_continue)
 
 
 def _of_complete(message: Message, completion: Completion) -> Ending | None:
@@ -114,19 +113,19 @@ def _of_complete(message: Message, completion: Completion) -> Ending | None:
     return None
 
 
-def _of_stopped(article: Article, completion: Completion) -> Ending:
+def _of_stopped(message: Message, completion: Completion, can_continue: bool) -> Ending:
     if completion.usage_source == Completion.Source.NOT_SENT:
         return Ending(_("Stopped"), _("It was stopped before anything was sent to the provider."), "stop")
     sentence = STOPS.get(completion.reason)
     if sentence is None:
-        sentence = _("What you saw is what is saved.") if article.message.text else _("Nothing had arrived yet.")
+        sentence = _("What you saw is what is saved.") if message.text else _("Nothing had arrived yet.")
     if completion.closing_ms is not None:
         seconds = number_format(completion.closing_ms / 1000, decimal_pos=1)
         sentence = f"{sentence} {_('Closed after %(seconds)s s.') % {'seconds': seconds}}"
     return Ending(_("Stopped"), sentence, "stop")
 
 
-def _of_abandoned(article: Article, completion: Completion) -> Ending:
+def _of_abandoned(message: Message, completion: Completion, can_continue: bool) -> Ending:
     saved = completion.output_tokens
     title = _("You left; saved at %(tokens)s") % {"tokens": tokens(saved)} if saved else _("You left before it began")
     grace = completion.model.grace_seconds
@@ -134,12 +133,14 @@ def _of_abandoned(article: Article, completion: Completion) -> Ending:
     return Ending(title, sentence, "sign-out")
 
 
-def _of_cut(article: Article, completion: Completion) -> Ending:
+def _of_cut(message: Message, completion: Completion, can_continue: bool) -> Ending:
     sentence = CUTS.get(completion.reason, CLOSED) % {"tokens": tokens(completion.output_tokens or 0)}
-    return Ending(_("Cut off by the provider"), f"{sentence} {_kept(article)}".strip(), "cut", True)
+    return Ending(
+        _("Cut off by the provider"), f"{sentence} {_kept(completion, ask=can_continue)}".strip(), "cut", True
+    )
 
 
-def _of_failed(article: Article, completion: Completion) -> Ending:
+def _of_failed(message: Message, completion: Completion, can_continue: bool) -> Ending:
     if completion.reason == "not_started":
         return Ending(
             _("Not started"),
@@ -148,26 +149,25 @@ def _of_failed(article: Article, completion: Completion) -> Ending:
             True,
         )
     words, advice = ERRORS.get(completion.reason, ERRORS["upstream"])
-    sentence = f"{_kept(article, ask=False)} {advice}".strip()
+    sentence = f"{_kept(completion)} {advice}".strip()
     return Ending(_("Provider error: %(error)s") % {"error": words}, sentence, "warn", True, completion.error)
 
 
-def _of_lost(article: Article, completion: Completion) -> Ending:
+def _of_lost(message: Message, completion: Completion, can_continue: bool) -> Ending:
     saved = completion.output_tokens or 0
     if not saved:
         return Ending(
             _("Interrupted by a restart"), _("The server restarted before anything arrived."), "restart", True
         )
     sentence = _("The server restarted after %(tokens)s.") % {"tokens": tokens(saved)}
-    return Ending(_("Interrupted by a restart"), f"{sentence} {_kept(article)}", "restart", True)
+    return Ending(_("Interrupted by a restart"), f"{sentence} {_kept(completion, ask=can_continue)}", "restart", True)
 
 
-def _kept(article: Article, *, ask: bool = True) -> str:
-    saved = article.completion.output_tokens or 0
-    if not saved:
+def _kept(completion: Completion, *, ask: bool = False) -> str:
+    if not completion.output_tokens:
         return ""
-    kept = ngettext("It is saved.", "They are saved.", saved)
-    return f"{kept} {_('Continue?')}" if ask and article.can_continue else kept
+    kept = ngettext("It is saved.", "They are saved.", completion.output_tokens)
+    return f"{kept} {_('Continue?')}" if ask else kept
 
 
 def tokens(number: int) -> str:

@@ -2,10 +2,11 @@
 
 import json
 import re
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django import template
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -39,9 +40,13 @@ def htmx_config() -> str:
 
 
 @register.simple_tag
-def fresh_key() -> UUID:
-    """The key of one form: what is sent twice with it is done once."""
-    return uuid4()
+def key_of(act: str, message: int, siblings: int) -> UUID:
+    """The key of one act on one message as it stands: done twice from the same page, it is done once.
+
+    Not a random one, so that a page that is fetched again differs only where something has changed. Secret, since keys
+    are unique among all people.
+    """
+    return UUID(salted_hmac("key", f"{act} {message} {siblings}").hexdigest()[:32])
 
 
 @register.simple_tag

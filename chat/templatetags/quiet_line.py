@@ -9,7 +9,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from chat.models import Completion, Message
 
@@ -25,7 +25,7 @@ SOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`kind`: exact is drawn solid, estimated hatched; what says nothing of tokens has neither."""
+    """`kind`: exact is drawn solid, estimated hatched; what says nothing of that has neither."""
 
     words: str
     kind: str = ""
@@ -37,6 +37,13 @@ def usage_of(completion: Completion) -> list[Fact]:
     source = completion.usage_source
     if source == Source.NOT_SENT:
         return [Fact(_("not sent, 0 tokens"))]
+    left_out = completion.left_out
+    words = ngettext("without the oldest message", "without the oldest %(n)d messages", left_out) % {"n": left_out}
+    return _tokens(completion) + ([Fact(words, source=_("They do not fit the model’s context."))] if left_out else [])
+
+
+def _tokens(completion: Completion) -> list[Fact]:
+    source = completion.usage_source
     if completion.output_tokens is None or completion.input_tokens is None:
         return [Fact(_("tokens unknown"))]
     tokens_in, tokens_out = grouped(completion.input_tokens), grouped(completion.output_tokens)

@@ -44,7 +44,7 @@ const heard = {
       if (!growing.has(container)) growing.set(container, new GrowingDocument(container));
       growing.get(container).apply(ops);
       markLanguage(container);
-      grown();
+      toEnd.hidden = following || left() < NEAR;
     } else watch();
     if (ack !== undefined) socket.send({ type: "ack", number: ack });
   },
@@ -146,7 +146,7 @@ on("before:swap", (ctx, event) => {
 
 on("after:swap", ctx => {
   const done = ctx.response?.status === 200;
-  if ((following && thread.contains(targetOf(ctx))) || (done && ctx.sourceElement === form)) follow();
+  if (done && ctx.sourceElement === form) follow();
   if (done && ctx.request.method === "POST" && changesThread(ctx)) notice.replaceChildren();
   const address = ctx.hx?.pushurl;
   if (address && address !== location.pathname) history.pushState(null, "", address);
@@ -206,40 +206,48 @@ async function lookForSession() {
 
 const NEAR = 24;   // px from the end that still are the end
 
-const end = byId("end"), toEnd = byId("to-end");
+const toEnd = byId("to-end");
 let following = false, lastY = scrollY;
 
-new IntersectionObserver(entries => {
-  if (!entries.at(-1).isIntersecting) return;
-  following = true;
-  toEnd.hidden = true;
-}, { rootMargin: `0px 0px ${NEAR}px` }).observe(end);
-
-// What grows never moves the page upwards: the reader does, and shall not be pulled back by the next word.
-addEventListener("scroll", () => {
-  const left = root.scrollHeight - innerHeight - scrollY;
-  if (scrollY < lastY && left > 2) following = false;
-  if (scrollY > lastY && left < NEAR) following = true;
-  lastY = scrollY;
-}, { passive: true });
-// A frame that comes before the first scroll event would end the scrolling that these begin.
+const left = () => root.scrollHeight - innerHeight - scrollY;
 const leave = () => { following = false };
-addEventListener("wheel", event => { if (event.deltaY < 0) leave() }, { passive: true });
-addEventListener("touchmove", leave, { passive: true });
-addEventListener("keydown", event => { if (["PageUp", "Home", "ArrowUp"].includes(event.key) && event.target === document.body) leave() });
 
 function follow() {
   following = true;
+  toEnd.hidden = true;
   scrollTo({ top: root.scrollHeight, behavior: "instant" });
   lastY = scrollY;
 }
 
-function grown() { following ? follow() : toEnd.hidden = false }
+// After layout and before paint: text, an ending, a taller composer, whatever grows.
+const growth = new ResizeObserver(() => { if (following) follow() });
+growth.observe(thread);
+growth.observe(document.querySelector(".compose"));
 
-toEnd.addEventListener("click", () => {
+new IntersectionObserver(entries => {
+  if (!entries.at(-1).isIntersecting || byId("welcome")) return;
   following = true;
   toEnd.hidden = true;
-  scrollTo({ top: root.scrollHeight, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth" });
+}, { rootMargin: `0px 0px ${NEAR}px` }).observe(byId("end"));
+
+// What grows never moves the page upwards: the reader does, and shall not be pulled back by the next word.
+addEventListener("scroll", () => {
+  if (scrollY < lastY && left() > 2) leave();
+  if (scrollY > lastY && left() < NEAR) following = true;
+  lastY = scrollY;
+}, { passive: true });
+// A frame that comes before the first scroll event would end the scrolling that these begin.
+addEventListener("wheel", event => { if (event.deltaY < 0) leave() }, { passive: true });
+addEventListener("touchmove", leave, { passive: true });
+addEventListener("keydown", event => { if (["PageUp", "Home", "ArrowUp"].includes(event.key) && event.target === document.body) leave() });
+// What one opens is to stay where it is.
+thread.addEventListener("click", event => { if (event.target.closest("summary")) leave() });
+
+toEnd.addEventListener("click", () => {
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  following = true;
+  toEnd.hidden = true;
+  scrollTo({ top: root.scrollHeight, behavior: calm ? "instant" : "smooth" });
 });
 
 // --- copying
@@ -305,6 +313,7 @@ async function edit(article) {
   rewrite.elements.key.value = uuid();
   text.value = drafts.read(name) || await sourceOf(id).catch(() => null);
   if (text.value === null) return say("unreachable");
+  leave();
   article.dataset.editing = "";
   article.append(rewrite);
   htmx.process(rewrite);
@@ -449,14 +458,18 @@ addEventListener("keydown", event => {
 // The browser's own way of writing the page's language: "en" alone would be American.
 const locale = navigator.languages.find(name => name.split("-")[0] === root.lang.split("-")[0]) ?? root.lang;
 
+const written = options => new Intl.DateTimeFormat(locale, options);   // made once: each takes longer than a thousand uses
+const hour = { hour: "2-digit", minute: "2-digit" }, day = { day: "numeric", month: "short", ...hour };
+const today = written(hour), thisYear = written(day), before = written({ year: "numeric", ...day });
+const exactly = written({ dateStyle: "full", timeStyle: "medium" });
+
 function localTimes() {
   const now = new Date();
   for (const time of document.querySelectorAll("time:not([data-local])")) {
     const when = new Date(time.dateTime);
-    const day = when.toDateString() === now.toDateString() ? {} : { day: "numeric", month: "short" };
-    const year = when.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
-    time.textContent = when.toLocaleString(locale, { ...year, ...day, hour: "2-digit", minute: "2-digit" });
-    time.title = when.toLocaleString(locale, { dateStyle: "full", timeStyle: "medium" });
+    const near = when.toDateString() === now.toDateString() ? today : when.getFullYear() === now.getFullYear() ? thisYear : before;
+    time.textContent = near.format(when);
+    time.title = exactly.format(when);
     time.dataset.local = "";
   }
 }
