@@ -239,8 +239,10 @@ class Server(daphne.server.Server):
         await asyncio.wait([task], timeout=self.limits.before_stop_seconds)
         if not task.done():
             logger.error("before_stop did not end within %s s.", self.limits.before_stop_seconds)
-        elif task.exception():
-            logger.error("before_stop failed.", exc_info=task.exception())
+            return
+        [outcome] = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(outcome, BaseException):
+            logger.error("before_stop failed.", exc_info=outcome)
 
     async def end_tasks(self) -> None:
         """Applications, and whatever else still runs: a moment to end by themselves, then they are cancelled, once."""

@@ -121,8 +121,7 @@ class Socket(WebSocketProtocol):
 
     def flooded(self) -> None:
         self.sendClose(4409, "flood")
-        self.data = b""
-        self.transport.pauseProducing()
+        self.data = b""  # up to 10,000 frames more have come with this one
 
     # Sending
 
@@ -137,22 +136,16 @@ class Socket(WebSocketProtocol):
     # Closing
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
+        """Who does not answer it, or does not read what lies before it, is dropped at the deadline."""
         if self.state == self.STATE_OPEN:
-            self.leave()
+            self.gate.leave()
+            self.deadline = monotonic() + self.limits.linger_seconds
         super().sendCloseFrame(code, reasonUtf8, isReply)
         if self.failedByMe:
             self.transport.pauseProducing()  # autobahn would collect the rest of a frame that it refused
 
-    def dropConnection(self, abort: bool = False) -> None:
-        self.leave()
-        super().dropConnection(abort)
-
-    def leave(self) -> None:
-        """Who does not answer our close, or does not read what is left before it, is dropped at the deadline."""
-        self.gate.leave()
-        self.deadline = monotonic() + self.limits.linger_seconds
-
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        """Daphne's fails if onConnect never ran: for a bad handshake."""
         if self.request is not None:
             super().onClose(wasClean, code, reason)
 

@@ -150,7 +150,8 @@ async def firehose(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 async def big(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await accept(receive, send)
-    await send({"type": "websocket.send", "text": "é" * 1_000_000})
+    await asyncio.sleep(float(scope["query_string"]))
+    await send({"type": "websocket.send", "text": "é" * 500_000})
     await receive()
 
 
