@@ -87,6 +87,7 @@ class Transcript:
         self.body_end: BodyEnd | None = None
         self.final_usages: list[Usage] = []
         self.top_usage: Usage | None = None
+        self.top_place = ""  # where that one stood
         self.size = 0  # characters of text and reasoning, all choices
         self.has_text = False
         self.arrivals = bytearray()
@@ -127,7 +128,7 @@ class Transcript:
             one_each = len(self.final_usages) == self.n
             return (_total(self.final_usages) if one_each else self.final_usages[-1]), "final_chunk"
         if self.top_usage:
-            return self.top_usage, "top_level"
+            return self.top_usage, self.top_place
         each = [choice.usage for choice in self.choices if choice.usage]
         return (_total(each), "per_choice") if each else None
 
@@ -198,10 +199,10 @@ class Transcript:
         if seen.place == "final_chunk":
             self.final_usages.append(seen.usage)
             del self.final_usages[self.n : -1]  # more than one each: a running total, of which the last counts
-        elif seen.place == "top_level":
-            self.top_usage = seen.usage
-        else:
+        elif seen.place == "per_choice":
             self._choices.setdefault(seen.index or 0, Choice(seen.index or 0)).usage = seen.usage
+        else:
+            self.top_usage, self.top_place = seen.usage, seen.place
 
     def _note_arrival(self, at: float, which: int, length: int) -> None:
         self.size += length

@@ -8,11 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from chat.transcript import Transcript
-from chat.upstream import openai_chat, payloads, profiles
+from chat.upstream import payloads, profiles
+from chat.upstream.client import DIALECTS
 from chat.upstream.contract import Event, Failure, Reader, Usage
 
 WIRE = Path(__file__).parent / "wire"
-OPENAI_CHAT = ("openai", "kimi_free", "freegpt35", "koboldcpp", "ollama_v1")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Sample:
 
     def reader(self) -> Reader:
         profile = profiles.profile(self.profile)
-        return openai_chat.reader(profile, status=self.status, headers=self.headers, n=self.n)
+        return DIALECTS[profile.dialect].reader(profile, status=self.status, headers=self.headers, n=self.n)
 
     def pieces(self) -> list[bytes]:
         """Cut where it hurts."""
@@ -59,10 +59,6 @@ def load(name: str) -> Sample:
 def all_samples(kind: str = "") -> list[Sample]:
     names = sorted(path.stem for path in WIRE.glob("*.json"))
     return [sample for sample in map(load, names) if sample.facts.get("kind", "") == kind]
-
-
-def openai_chat_samples() -> list[Sample]:
-    return [sample for sample in all_samples() if sample.profile in OPENAI_CHAT]
 
 
 def cut(body: bytes, places: Iterable[int]) -> list[bytes]:
@@ -126,8 +122,8 @@ def told(transcript: Transcript, profile: profiles.Profile) -> dict:
 
 def figures(usage: Usage) -> dict:
     told = {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
+        "prompt_tokens": usage.input_tokens or 0,  # as on the wire, where what is unknown is left out
+        "completion_tokens": usage.output_tokens or 0,
         "total_tokens": (usage.input_tokens or 0) + (usage.output_tokens or 0),
         "reasoning_tokens": usage.reasoning_tokens,
         "cached_tokens": usage.cached_tokens,

@@ -15,14 +15,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 
 from chat.upstream import client
 from chat.upstream.contract import BodyEnd, Call, Delta, Endpoint, Event, Failure, Garbled, Opened, Terminator, Turn
+from chat.upstream.profiles import profile
 from chat.upstream.transport import tls_context
 from tests import scripted
-from tests.samples import Sample, assert_as_expected, folded, load, openai_chat_samples
+from tests.samples import Sample, all_samples, assert_as_expected, folded, load
 from tests.scripted import (
     DONE,
     Answer,
@@ -40,7 +42,7 @@ from tests.scripted import (
 
 T = TypeVar("T")
 KEY = "refresh.token.0123456789"
-every_sample = pytest.mark.parametrize("sample", openai_chat_samples(), ids=lambda sample: sample.name)
+every_sample = pytest.mark.parametrize("sample", all_samples(), ids=lambda sample: sample.name)
 
 
 def run(work: Awaitable[T]) -> T:
@@ -62,8 +64,15 @@ async def read(asked: Call) -> list[Event]:
 
 
 def ask(upstream: ScriptedUpstream, *answers: Answer, **more: object) -> list[Event]:
-    upstream.script("tiny", *answers)
-    return run(read(call(upstream.base_url, **more)))
+    asked = call(upstream.base_url, **more)
+    upstream.script(path_of(asked), *answers)
+    return run(read(asked))
+
+
+def path_of(asked: Call) -> str:
+    """Not every dialect names its model where a script would find it."""
+    dialect = client.DIALECTS[profile(asked.endpoint.profile).dialect]
+    return urlsplit(dialect.request(asked).url).path
 
 
 def text_of(events: list[Event]) -> str:

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from chat.upstream import openai_chat, profiles
+from chat.upstream import anthropic_messages, gemini, kobold, ollama_chat, openai_chat, profiles
 from chat.upstream.contract import (
     BodyEnd,
     Call,
@@ -34,7 +34,13 @@ from chat.upstream.contract import (
 from chat.upstream.failures import MAX_ERROR_BODY, failure_of_body
 from chat.upstream.transport import AiohttpTransport, tls_context
 
-DIALECTS: dict[str, ModuleType] = {"openai_chat": openai_chat}
+DIALECTS: dict[str, ModuleType] = {
+    "openai_chat": openai_chat,
+    "anthropic_messages": anthropic_messages,
+    "gemini": gemini,
+    "ollama_chat": ollama_chat,
+    "kobold": kobold,
+}
 
 MAX_LIST_BODY = 16 * 1024 * 1024  # OpenRouter's is 1 MB
 ERROR_BODY_SECONDS = 10

@@ -3,6 +3,7 @@
 Values only. A reader turns bytes into these events; a transcript folds them; nothing here does I/O.
 """
 
+import secrets
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -48,7 +49,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One answer asked of one upstream. `continues`: the last turn is an assistant's and is to be gone on with."""
+    """One answer asked of one upstream. `continues`: the last turn is an assistant's and is to be gone on with.
+
+    `tag` is ours and random: by it an upstream can be told which of its answers to end.
+    """
 
     endpoint: Endpoint
     model: str
@@ -58,6 +62,7 @@ class Call:
     max_output: int | None = None
     parameters: dict = field(default_factory=dict)
     continues: bool = False
+    tag: str = field(default_factory=lambda: secrets.token_hex(8), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

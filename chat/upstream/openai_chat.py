@@ -16,7 +16,6 @@ from chat.upstream.contract import (
     Event,
     Failure,
     FinishReason,
-    Garbled,
     HttpRequest,
     ListedModel,
     Reader,
@@ -75,7 +74,6 @@ class _Chunks(Payloads):
     def __init__(self, profile: Profile, n: int) -> None:
         super().__init__(profile, n)
         self._filtered: set[int] = set()
-        self._only_index: int | None = None
 
     def is_answer(self, payload: object) -> bool:
         return isinstance(payload, dict) and isinstance(payload.get("choices"), list)
@@ -97,9 +95,8 @@ class _Chunks(Payloads):
     def _read_choice(self, choice: dict, events: list[Event]) -> None:
         index = choice.get("index")
         if type(index) is not int or not 0 <= index < self.n:
-            index = self._odd_index(index)
+            index = self.index_of(index, events)
             if index is None:
-                events.append(Garbled("json"))
                 return
         if choice.get("error"):
             self.fail(failure_in(choice, status=200), events)
@@ -107,15 +104,6 @@ class _Chunks(Payloads):
             self.finish(index, choice.get("finish_reason"), events)
         if usage := choice.get("usage"):
             self.see_usage(_usage(usage), "per_choice", index, events)
-
-    def _odd_index(self, index: object) -> int | None:
-        """0 where it is missing (Q28); where one answer was asked for, the first that comes is it."""
-        if type(index) is not int:
-            return 0
-        if self.n == 1 and (index == self._only_index or not self.has_begun):
-            self._only_index = index
-            return 0
-        return None
 
     def _read_delta(self, index: int, choice: dict, events: list[Event]) -> bool:
         """False if the delta was an error told as text, which then is no text, and its finish_reason none."""

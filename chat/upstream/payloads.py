@@ -79,6 +79,7 @@ class Payloads:
         self._thinking: dict[int, ThinkTag] = {}
         self._menders: dict[tuple[int, str], Mender] = {}
         self._mending = False
+        self._only_index: int | None = None
         self._failed = False
 
     def read(self, payload: object, events: list[Event], *, is_whole: bool = False) -> None:
@@ -119,6 +120,18 @@ class Payloads:
 
     # What is said of a choice
 
+    def index_of(self, index: object, events: list[Event]) -> int | None:
+        """0 where it is missing (Q28); where one answer was asked for, the first that comes is it; else nobody's."""
+        if type(index) is not int:
+            return 0
+        if 0 <= index < self.n:
+            return index
+        if self.n == 1 and (index == self._only_index or not self._roles):
+            self._only_index = index
+            return 0
+        events.append(Garbled("json"))
+        return None
+
     def say(self, index: int, text: str, reasoning: str, role: object, events: list[Event]) -> None:
         if self._mending or self.profile.thinks_in_text:
             text, reasoning = self.sort_out(index, text, reasoning)
@@ -133,16 +146,12 @@ class Payloads:
             self._roles[index] = known or role
             events.append(Delta(index, text, reasoning, role[:20]))
 
-    @property
-    def has_begun(self) -> bool:
-        return bool(self._roles)
-
-    def finish(self, index: int, raw: object, events: list[Event]) -> None:
+    def finish(self, index: int, raw: object, events: list[Event], *, reason: FinishReason | None = None) -> None:
         """Nothing, "" and "null" are not yet (Q5), and never undo a real one (Q6). The last real one counts."""
         if type(raw) is not str or raw in NOT_YET or raw == self._finishes.get(index):
             return
         self._finishes[index] = raw
-        reason = self.reason(index, raw)
+        reason = reason or self.reason(index, raw)
         events.append(Finish(index, reason, mended(raw)[:100]))
         if reason == "error":
             kind = "overloaded" if raw == "insufficient_system_resource" else "upstream"

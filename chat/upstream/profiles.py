@@ -9,7 +9,9 @@ from typing import Literal
 
 # How a cut answer is gone on with; "" where the upstream would begin anew.
 Continuation = Literal["", "trailing", "partial", "prefix", "final_message"]
-Counting = Literal["", "moonshot", "llamacpp", "koboldcpp", "vllm"]
+Counting = Literal["", "moonshot", "llamacpp", "koboldcpp", "vllm", "anthropic", "gemini"]
+# What ends an answer's work besides closing its connection; "" where there is nothing, or nothing is needed.
+Cancelling = Literal["", "koboldcpp"]
 
 COMMON = frozenset({"temperature", "top_p", "stop"})
 OPENAI = COMMON | {
@@ -21,6 +23,22 @@ OPENAI = COMMON | {
     "logit_bias",
     "user",
 }
+OLLAMA = COMMON | {
+    "top_k",
+    "min_p",
+    "typical_p",
+    "seed",
+    "repeat_penalty",
+    "repeat_last_n",
+    "presence_penalty",
+    "frequency_penalty",
+    "num_ctx",
+    "think",
+    "keep_alive",
+    "format",
+}
+GEMINI = COMMON | {"top_k", "seed", "presence_penalty", "frequency_penalty", "thinking_config", "safety_settings"}
+KOBOLD = COMMON | {"top_k", "top_a", "tfs", "typical_p", "repeat_penalty", "seed", "max_context_length"}
 SAMPLERS = OPENAI | {"top_k", "min_p", "typical_p", "repeat_penalty", "repetition_penalty", "chat_template_kwargs"}
 
 
@@ -56,17 +74,20 @@ class Profile:
 
     parameters: frozenset[str] = COMMON  # sent if asked for; others would be refused or misread (Q42)
     max_output_field: str = "max_tokens"
+    output_cap: int | None = None  # more is refused
     include_usage: bool = False  # `stream_options` may be sent
     supports_n: bool = False
+    streams: bool = True
     continuation: Continuation = ""
 
-    terminator: str = "[DONE]"  # "": the body's end is the answer's (Q2)
+    terminator: str = "[DONE]"  # or what stands for it; "": the body's end is the answer's (Q2)
     fake_usages: frozenset[tuple[int, int]] = frozenset()  # constants that are no counts (Q20)
     failing_prefix: str = ""  # a delta that begins so is an error told as text (Q9)
     filter_sentence: str = ""  # this very delta says that the answer was filtered (Q9)
     thinks_in_text: bool = False  # an answer may begin with <think> (Q31)
 
     counting: Counting = ""
+    cancelling: Cancelling = ""
     model_paths: tuple[str, ...] = ("models",)  # tried in turn; a leading slash: from the server's root
     close_stops: bool | None = None  # whether closing ends the work and its cost; None is unknown (Q36)
     timers: Timers = field(default=HOSTED)
@@ -130,10 +151,82 @@ PROFILES: dict[str, Profile] = {
     "gemini_compat": Profile(
         label="Gemini (OpenAI-compatible)",
         base_url="https://generativelanguage.googleapis.com/v1beta/openai",
-        key_variable="GEMINI_API_KEY",
-        url_variable="GEMINI_BASE_URL",
         parameters=COMMON | {"reasoning_effort"},
         close_stops=False,
+    ),
+    "anthropic": Profile(
+        label="Anthropic",
+        dialect="anthropic_messages",
+        base_url="https://api.anthropic.com/v1",
+        key_variable="ANTHROPIC_API_KEY",
+        url_variable="ANTHROPIC_BASE_URL",
+        key_header="x-api-key",
+        headers={"anthropic-version": "2023-06-01"},
+        parameters=COMMON | {"top_k", "thinking", "metadata", "service_tier"},
+        continuation="trailing",
+        terminator="message_stop",
+        counting="anthropic",
+        close_stops=True,
+    ),
+    "gemini": Profile(
+        label="Gemini",
+        dialect="gemini",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        key_variable="GEMINI_API_KEY",
+        url_variable="GEMINI_BASE_URL",
+        key_header="x-goog-api-key",
+        parameters=GEMINI,
+        supports_n=True,
+        continuation="trailing",
+        terminator="",
+        counting="gemini",
+        close_stops=False,
+    ),
+    "ollama": Profile(
+        label="Ollama",
+        dialect="ollama_chat",
+        base_url="http://127.0.0.1:11434",
+        key_variable="OLLAMA_API_KEY",
+        url_variable="OLLAMA_BASE_URL",
+        needs_key=False,
+        local_port=11434,
+        parameters=OLLAMA,
+        continuation="trailing",
+        terminator="done",
+        thinks_in_text=True,
+        close_stops=True,
+        timers=LOCAL,
+    ),
+    "kobold_native": Profile(
+        label="KoboldCpp (text)",
+        dialect="kobold",
+        base_url="http://127.0.0.1:5001",
+        url_variable="KOBOLD_BASE_URL",
+        needs_key=False,
+        parameters=KOBOLD | {"min_p"},
+        continuation="trailing",
+        terminator="",
+        thinks_in_text=True,
+        counting="koboldcpp",
+        cancelling="koboldcpp",
+        close_stops=True,
+        timers=LOCAL,
+    ),
+    "koboldai_united": Profile(
+        label="KoboldAI United",
+        dialect="kobold",
+        base_url="http://127.0.0.1:5000",
+        url_variable="KOBOLDAI_BASE_URL",
+        needs_key=False,
+        parameters=KOBOLD,
+        output_cap=512,
+        supports_n=True,
+        streams=False,
+        continuation="trailing",
+        terminator="",
+        thinks_in_text=True,
+        close_stops=False,
+        timers=LOCAL,
     ),
     "kimi_free": Profile(
         label="kimi-free-api",
@@ -157,12 +250,9 @@ PROFILES: dict[str, Profile] = {
         close_stops=False,
     ),
     "ollama_v1": Profile(
-        label="Ollama",
+        label="Ollama (OpenAI-compatible)",
         base_url="http://127.0.0.1:11434/v1",
-        key_variable="OLLAMA_API_KEY",
-        url_variable="OLLAMA_BASE_URL",
         needs_key=False,
-        local_port=11434,
         parameters=OPENAI,
         include_usage=True,
         thinks_in_text=True,

@@ -61,3 +61,26 @@ def _encoded(body: dict) -> bytes:
 def as_turns(prompt: str | tuple[Turn, ...]) -> tuple[Turn, ...]:
     """A text to be counted by an upstream that counts messages only."""
     return (Turn("user", prompt),) if isinstance(prompt, str) else prompt
+
+
+def system_text(turns: tuple[Turn, ...]) -> str:
+    """Of upstreams that take it apart from the messages."""
+    return "\n\n".join(turn.text for turn in turns if turn.role == "system" and turn.text.strip())
+
+
+def alternating(turns: tuple[Turn, ...]) -> list[Turn]:
+    """The user's and the assistant's turns, in turn: several of one are joined, and blank ones, which are refused,
+    left out."""
+    joined: list[Turn] = []
+    for turn in turns:
+        if turn.role == "system" or not turn.text.strip():
+            continue
+        if joined and joined[-1].role == turn.role:
+            turn = Turn(turn.role, f"{joined.pop().text}\n\n{turn.text}")
+        joined.append(turn)
+    return joined
+
+
+def as_list(value: object) -> list:
+    """Of stop sequences, of which the OpenAI dialect takes a single one bare."""
+    return list(value) if isinstance(value, list | tuple) else [value]

@@ -1,0 +1,115 @@
+"""Kobold's own dialect: a text goes in, and the text that follows it comes out (wire-formats 4.4).
+
+KoboldCpp streams it as events named `message`, and can be told to stop; KoboldAI United answers whole, several times
+if asked, and never says why it ended. Who sends a thread must render it as text first: see templates.
+"""
+
+import json
+from collections.abc import Mapping
+
+from chat.upstream import profiles, templates
+from chat.upstream.bodies import reader_of
+from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Turn, Usage
+from chat.upstream.failures import failure_in
+from chat.upstream.payloads import Payloads, count, text_in
+from chat.upstream.profiles import Profile
+from chat.upstream.sending import as_list, get, post
+
+# Our names of what has another one here.
+NAMES = {"repeat_penalty": "rep_pen", "repetition_penalty": "rep_pen", "typical_p": "typical", "seed": "sampler_seed"}
+
+
+NOT_LOADED = {"ReadOnly", "inactive"}
+MAX_STOPS = 10  # United refuses more
+
+
+# What is sent
+
+
+def request(call: Call) -> HttpRequest:
+    """`quiet`: otherwise the server prints the prompt and the answer where it runs."""
+    profile = profiles.profile(call.endpoint.profile)
+    template = templates.of(call)
+    asked = {name: value for name, value in call.parameters.items() if name in profile.parameters}
+    stops = [*template.stops, *as_list(asked.pop("stop", []))]
+    body = {NAMES.get(name, name): value for name, value in asked.items()}
+    body |= {"prompt": template.render(call.turns, continues=call.continues), "quiet": True}
+    body["stop_sequence"] = stops[:MAX_STOPS]
+    if call.max_output is not None:
+        body["max_length"] = min(call.max_output, profile.output_cap or call.max_output)
+    if call.n > 1 and profile.supports_n:
+        body["n"] = call.n
+    if profile.cancelling == "koboldcpp":
+        body["genkey"] = call.tag
+    streamed = call.streamed and profile.streams
+    return post(call.endpoint, "/api/extra/generate/stream" if streamed else "/api/v1/generate", body)
+
+
+# What comes back
+
+
+def reader(profile: Profile, *, status: int, headers: Mapping[str, str], n: int) -> Reader:
+    return reader_of(_Tokens(profile, n), status=status, headers=headers)
+
+
+class _Tokens(Payloads):
+    """Tokens of a stream, which has one choice, or the results of a whole answer, one for each."""
+
+    def is_answer(self, payload: object) -> bool:
+        return isinstance(payload, dict) and isinstance(payload.get("results"), list)
+
+    def read(self, payload: object, events: list[Event], *, is_whole: bool = False) -> None:
+        if type(payload) is not dict:
+            self.read_odd(payload, events)
+        elif is_whole:
+            for index, result in enumerate(payload["results"]):
+                self._read_result(index, result, events)
+        elif "token" in payload:
+            self.say(0, text_in(payload["token"]), "", None, events)
+            self.finish(0, payload.get("finish_reason"), events)
+        else:
+            self.fail(failure_in(payload, status=200), events)
+
+    def _read_result(self, index: object, result: object, events: list[Event]) -> None:
+        index = self.index_of(index, events)
+        if index is None or type(result) is not dict:
+            return
+        self.say(index, templates.without_stop(text_in(result.get("text"))), "", None, events)
+        self.finish(index, result.get("finish_reason"), events)
+        prompt, answer = count(result.get("prompt_tokens")), count(result.get("completion_tokens"))
+        if prompt is not None or answer is not None:  # KoboldCpp since 1.8x
+            self.see_usage(Usage(prompt, answer), "per_choice", index, events)
+
+
+# Models
+
+
+def models_requests(endpoint: Endpoint) -> list[HttpRequest]:
+    return [get(endpoint, "/api/v1/model")]
+
+
+def models(profile: Profile, body: bytes) -> list[ListedModel]:
+    """The one that is loaded, if any. Raises ValueError if the body does not say."""
+    told = json.loads(body)
+    name = told.get("result") if isinstance(told, dict) else None
+    if not isinstance(name, str):
+        raise ValueError("not a list of models")
+    return [ListedModel(name)] if name not in NOT_LOADED else []
+
+
+# Token counts
+
+
+def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]) -> HttpRequest | None:
+    """Of KoboldCpp. Turns are counted with the template around them."""
+    if profiles.profile(endpoint.profile).counting != "koboldcpp":
+        return None
+    text = prompt if isinstance(prompt, str) else templates.of_model(model).render(prompt)
+    return post(endpoint, "/api/extra/tokencount", {"prompt": text})
+
+
+def token_count(profile: Profile, body: bytes) -> int | None:
+    """What was counted, or None if the body does not say: a failure is told as -1."""
+    counted = json.loads(body)
+    tokens = count(counted.get("value")) if isinstance(counted, dict) else None
+    return tokens if tokens is not None and tokens >= 0 else None
