@@ -49,7 +49,7 @@ class PageConsumer(AsyncWebsocketConsumer):
             await self.accept()
             await self.close(SIGNED_OUT)
             return
-        if registry.draining or registry.sockets[self.person.pk] >= MOST_SOCKETS:
+        if registry.draining or registry.attendance.sockets[self.person.pk] >= MOST_SOCKETS:
             self.person = None
             await self.close(FORBIDDEN)
             return
@@ -58,13 +58,13 @@ class PageConsumer(AsyncWebsocketConsumer):
             self.labels = labels()
         await registry.ensure_started()
         await self.accept()
-        registry.arrive(self.person.pk)
+        registry.attendance.arrive(self.person.pk)
         self.rechecking = asyncio.create_task(self._recheck_forever())
 
     async def disconnect(self, code: int) -> None:
         if self.person is None:
             return
-        registry.depart(self.person.pk)
+        registry.attendance.depart(self.person.pk)
         for task in [self.rechecking, *self.watching.values()]:
             task.cancel()
         await self.channel_layer.group_discard(person_group(self.person.pk), self.channel_name)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from chat import asking, settlement
 from chat.archive import deletion
-from chat.live.registry import begin
+from chat.live.queueing import begin
 from chat.models import Completion, Conversation, LanguageModel, Message, Person, Process, Provider, UsageEntry
 from chat.models.usage import LedgerIsAppendOnly
 from chat.settlement import Ending

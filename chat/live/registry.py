@@ -1,48 +1,37 @@
 """This process's part in the work: its live completions, who is there, and the tasks that look after both."""
 
 import asyncio
-import fcntl
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
-from uuid import UUID, uuid4
+from typing import IO
+from uuid import uuid4
 
 from channels.layers import get_channel_layer
 from django.conf import settings
-from django.db import connection, transaction
-from django.utils import timezone
+from django.db import connection
 
-from chat import settlement
+from chat.live.dying import Lookout, bury_all, take_lock_file
 from chat.live.growth import Growth
+from chat.live.presence import Attendance
+from chat.live.queueing import Queue, begin
 from chat.live.reading import LiveCompletion
 from chat.live.recounting import recount_some
 from chat.live.saving import IDLE_BEAT_SECONDS, SAVE_SECONDS, DeclaredDead, Saver
 from chat.live.threads import in_reader, in_writer
-from chat.models import Completion, Presence, Process
-from chat.prompts import NothingToAnswer, call_for
-from chat.settlement import Ending
-from chat.tokens import prompt_estimate
+from chat.models import Completion, Process
 from chat.upstream import client, demo
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-UNCLAIMED_AFTER = timedelta(seconds=1)  # then any process claims it, not only one where its person is
-NOT_STARTED_AFTER = timedelta(minutes=10)
-SHORTEST_GRACE = 5.0  # a reload or a blip is not leaving
-STILL_LOOKS = 5  # looks at an unmoved beat until its process is dead
 LOOK_SECONDS = 2.0
-LAST_WORDS_SECONDS = 5.0  # what is live may end by itself so long after SIGTERM
-STOP_SECONDS = 2.0
 CHORE_SECONDS = 60.0
+LAST_WORDS_SECONDS = 5.0  # what is live may end by itself so long after SIGTERM
+SETTLE_SECONDS = 1.5
+STOP_SECONDS = 2.0
 
 Status = Completion.Status
-
-
-class AlreadyServed(Exception):
-    """Another process holds this SQLite database: it is for one process only."""
 
 
 class Registry:
@@ -52,16 +41,15 @@ class Registry:
         self.process = uuid4()
         self.live: dict[int, LiveCompletion] = {}
         self.claimed = Growth()
-        self.sockets: Counter[int] = Counter()
-        self._unrecorded: set[int] = set()  # people whose presence could not be written yet
-        self._absent_since: dict[int, float] = {}  # queued completions whose person is gone
+        self.attendance = Attendance(self)
         self.draining = False
-        self.chores: list[Callable[[], object]] = []  # run now and then in the writer's thread
+        self.chores: list[Callable[[], object]] = []  # run once a minute in the writer's thread
+        self._queue = Queue()
+        self._lookout = Lookout()
         self._saver = Saver()
         self._tasks: set[asyncio.Task] = set()
         self._starting: asyncio.Task | None = None
-        self._seen_beats: dict[UUID, tuple[int, int]] = {}
-        self._lock_file = None
+        self._lock_file: IO | None = None
 
     # Starting and stopping
 
@@ -73,24 +61,17 @@ class Registry:
 
     async def _start(self) -> None:
         if connection.vendor == "sqlite":
-            self._take_lock_file()
+            self._lock_file = take_lock_file(settings.DATABASES["default"]["NAME"])
             await in_writer(bury_all)
         await in_writer(Process.objects.create, id=self.process)
         await client.warm()
         if settings.DEMO:
             await demo.start()
         self.keep(self._save_forever())
-        self.keep(self._tick_forever())
-        self.keep(self._recount_forever())
-        self.keep(self._do_chores_forever())
-
-    def _take_lock_file(self) -> None:
-        """Holding it proves that every other process of this database is dead."""
-        self._lock_file = open(f"{settings.DATABASES['default']['NAME']}.lock", "w")
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AlreadyServed from error
+        self.keep(_forever(TICK_SECONDS, self._tick))
+        self.keep(_forever(TICK_SECONDS, recount_some))
+        self.keep(_forever(LOOK_SECONDS, lambda: self._lookout.look(self.process)))
+        self.keep(_forever(CHORE_SECONDS, self._do_chores))
 
     def keep(self, work: Awaitable) -> asyncio.Task:
         """A task that is kept until it ends, and whose failure is told."""
@@ -105,14 +86,15 @@ class Registry:
             logger.error("a task of the registry failed", exc_info=error)
 
     async def drain(self, close_pages: Callable[[], object]) -> None:
-        """At SIGTERM: claim nothing more, let end what can, settle the rest as lost. Bounded to 8 s."""
+        """At SIGTERM: claim nothing more, let end what can, settle the rest as lost. Within 7 s."""
         self.draining = True
         close_pages()
         await self._wait_for_all(LAST_WORDS_SECONDS)
-        await self._save()
+        await self.save()
         for completion in self.live.values():
             completion.end(Status.LOST, "restart")
-        await self._wait_for_all(2.0)
+        await self._wait_for_all(SETTLE_SECONDS)
+        await demo.stop()
         await in_writer(Process.objects.filter(pk=self.process).update, dead=True)
 
     async def _wait_for_all(self, seconds: float) -> None:
@@ -124,11 +106,14 @@ class Registry:
 
     async def claim_for(self, person: int) -> None:
         """Claims what this person has queued: called where they have a page open."""
-        await self._claim(Completion.objects.filter(person=person, status=Status.QUEUED))
+        await self._claim_all(Completion.objects.filter(person=person, status=Status.QUEUED))
 
-    async def _claim(self, queued) -> None:
+    async def _claim_all(self, queued) -> None:
+        await self._claim(await in_reader(lambda: list(queued.order_by("pk").values_list("pk", flat=True))))
+
+    async def _claim(self, queued: Iterable[int]) -> None:
         """Of a provider that allows few streams at once, only those whose turn it is."""
-        for pk in await in_reader(lambda: list(queued.order_by("pk").values_list("pk", flat=True))):
+        for pk in queued:
             if self.draining:
                 return
             if begun := await in_writer(begin, pk, self.process):
@@ -136,7 +121,7 @@ class Registry:
 
     def _read(self, completion: LiveCompletion) -> None:
         self.live[completion.pk] = completion
-        if not self.sockets[completion.person]:
+        if not self.attendance.is_here(completion.person):
             completion.left_at = completion.began  # nobody is there: its grace runs from the beginning
         self.keep(self._run(completion))
         self.claimed.tell()
@@ -148,7 +133,7 @@ class Registry:
             self.live.pop(completion.pk, None)
         provider = completion.completion.model.provider
         if provider.max_streams is not None:  # its turn is free
-            await self._claim(Completion.objects.filter(model__provider=provider, status=Status.QUEUED))
+            await self._claim_all(Completion.objects.filter(model__provider=provider, status=Status.QUEUED))
         # Pages that do not watch it show in their list that it has ended.
         if completion.person:
             await get_channel_layer().group_send(person_group(completion.person), {"type": "hint.settled"})
@@ -163,65 +148,6 @@ class Registry:
         await in_writer(Completion.ask_to_stop, pk, reason)
         return await _within(_settled(pk), STOP_SECONDS)
 
-    # Presence
-
-    def arrive(self, person: int) -> None:
-        """A page socket has opened. Neither this nor `depart` awaits: whoever calls them may be cancelled, or fail."""
-        self.sockets[person] += 1
-        for completion in self._live_of(person):
-            completion.left_at = None
-        self.keep(self._record_presence(person))
-
-    def depart(self, person: int) -> None:
-        """A page socket has closed. One that the server closes for a restart does not leave."""
-        self.sockets[person] -= 1
-        if not self.draining:
-            self.keep(self._record_presence(person))
-
-    async def _record_presence(self, *people: int) -> None:
-        self._unrecorded.update(people)
-        for person in people:
-            await in_writer(Presence.record, person, self.process, max(self.sockets[person], 0))
-            self._unrecorded.discard(person)
-        await self._notice_absence()
-
-    async def _notice_absence(self) -> None:
-        """Grace begins for what is live here and whose person has no page open, in any process."""
-        here = [completion for completion in self.live.values() if completion.left_at is None]
-        gone = {completion.person for completion in here if not self.sockets[completion.person]}
-        gone -= await in_reader(_present, gone) if gone else set()
-        left = [completion for completion in here if completion.person in gone]
-        for completion in left:
-            completion.left_at = monotonic()
-        if left:
-            await self._save()
-            await in_writer(note_estimates, left)
-
-    async def _end_graces(self) -> None:
-        now = monotonic()
-        over = [completion for completion in self.live.values() if _grace_is_over(completion, now)]
-        back = await in_reader(_present, {completion.person for completion in over}) if over else set()
-        for completion in over:
-            if completion.person in back or self.sockets[completion.person]:
-                completion.left_at = None
-            else:
-                completion.end(Status.ABANDONED, "left")
-
-    async def _abandon_queued(self) -> None:
-        """What waits for its turn at a provider does so only while its person is there, or its grace lasts."""
-        queued = await in_reader(_queued)
-        back = await in_reader(_present, {completion.person_id for completion in queued}) if queued else set()
-        now = monotonic()
-        gone = {completion.pk: completion for completion in queued if completion.person_id not in back}
-        self._absent_since = {pk: self._absent_since.get(pk, now) for pk in gone}
-        for pk, since in self._absent_since.items():
-            grace = gone[pk].model.grace_seconds
-            if grace is not None and now - since >= max(grace, SHORTEST_GRACE):
-                await in_writer(settlement.settle_queued, gone[pk], Ending(Status.ABANDONED, "left"))
-
-    def _live_of(self, person: int) -> list[LiveCompletion]:
-        return [completion for completion in self.live.values() if completion.person == person]
-
     # The tasks
 
     async def _save_forever(self) -> None:
@@ -234,11 +160,11 @@ class Registry:
             if self.live or self._saver.has_unsaved or now >= beat_due:
                 beat_due = now + IDLE_BEAT_SECONDS
                 try:
-                    await self._save()
+                    await self.save()
                 except Exception:
                     logger.exception("a save failed; the next one follows")
 
-    async def _save(self) -> None:
+    async def save(self) -> None:
         try:
             stops = await self._saver.save(self.process, list(self.live.values()))
         except DeclaredDead:
@@ -257,120 +183,31 @@ class Registry:
             completion.end(Status.LOST, "killed")  # settles nothing: it is settled
         self.process = uuid4()
         await in_writer(Process.objects.create, id=self.process)
-        await self._record_presence(*self.sockets)
-
-    async def _tick_forever(self) -> None:
-        look_due = 0.0
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            try:
-                await self._tick()
-                if monotonic() >= look_due:
-                    look_due = monotonic() + LOOK_SECONDS
-                    await self._look_at_others()
-            except Exception:
-                logger.exception("a tick failed; the next one follows")
+        await self.attendance.record(*self.attendance.sockets)
 
     async def _tick(self) -> None:
-        if self.draining:
-            return
-        waiting = Completion.objects.filter(status=Status.QUEUED)
-        now = timezone.now()
-        await in_writer(fail_unstarted, waiting.filter(created__lt=now - NOT_STARTED_AFTER))
-        await self._claim(waiting.filter(created__lt=now - UNCLAIMED_AFTER))
-        await self._record_presence(*self._unrecorded)
-        await self._end_graces()
-        await self._abandon_queued()
+        if not self.draining:
+            await self._claim(await self._queue.look())
+            await self.attendance.look()
 
-    async def _look_at_others(self) -> None:
-        """Who has not moved for five looks is dead, and whoever can say so first settles what it left."""
-        others = Process.objects.filter(dead=False).exclude(pk=self.process)
-        beats = await in_reader(lambda: dict(others.values_list("pk", "beat")))
-        looks = {}
-        for pk, beat in beats.items():
-            seen, times = self._seen_beats.get(pk, (beat, 0))
-            looks[pk] = (beat, times + 1 if beat == seen else 1)
-        self._seen_beats = looks
-        for pk, (beat, times) in looks.items():
-            if times >= STILL_LOOKS:
-                await in_writer(declare_dead, pk, beat)
+    async def _do_chores(self) -> None:
+        for chore in self.chores:
+            await in_writer(chore)
 
-    async def _recount_forever(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            try:
-                await recount_some()
-            except Exception:
-                logger.exception("recounting failed; it is tried again")
 
-    async def _do_chores_forever(self) -> None:
-        while True:
-            await asyncio.sleep(CHORE_SECONDS)
-            for chore in self.chores:
-                try:
-                    await in_writer(chore)
-                except Exception:
-                    logger.exception("a chore failed; it is done again in a minute")
+async def _forever(seconds: float, work: Callable[[], Awaitable]) -> None:
+    """Works every so many seconds; what fails is told, and tried again the next time."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception:
+            logger.exception("what is done every %s s has failed; the next time follows", seconds)
 
 
 def person_group(person: int) -> str:
     """The channel group of all page sockets of one person."""
     return f"person.{person}"
-
-
-def begin(pk: int, process: UUID) -> LiveCompletion | None:
-    """Claims one and makes it ready to be read; None if another process was faster, or there is nothing to answer."""
-    try:
-        with transaction.atomic():
-            if not Completion.claim(pk, process):
-                return None
-            completion = Completion.objects.select_related("model__provider").get(pk=pk)
-            call, left_out = call_for(completion)
-            completion.note_prompt(*prompt_estimate(call.turns), left_out=left_out)
-            messages = list(completion.messages.values_list("choice_index", "pk", "text"))
-    except NothingToAnswer:
-        settlement.settle_queued(Completion.objects.get(pk=pk), Ending(Status.STOPPED, "deleted"))
-        return None
-    prefixes = {index: text for index, _message, text in messages if text}
-    return LiveCompletion(completion, call, {index: message for index, message, _text in messages}, prefixes)
-
-
-def bury_all() -> None:
-    """With the lock file held, every process that is not yet dead is."""
-    for process in Process.objects.filter(dead=False):
-        settlement.bury(process)
-
-
-def declare_dead(pk: UUID, beat: int) -> None:
-    if Process.declare_dead(pk, beat):
-        logger.warning("process %s is dead; its completions are settled", pk)
-        settlement.bury(Process.objects.get(pk=pk))
-
-
-def fail_unstarted(queued) -> None:
-    for completion in queued.select_related("model__provider"):
-        settlement.settle_queued(completion, Ending(Status.FAILED, "not_started"))
-
-
-def note_estimates(left: list[LiveCompletion]) -> None:
-    for completion in left:
-        Completion.note_estimate(completion.pk, *completion.meter.bounds)
-
-
-def _queued() -> list[Completion]:
-    return list(Completion.objects.filter(status=Status.QUEUED).select_related("model__provider"))
-
-
-def _present(people: set[int]) -> set[int]:
-    there = Presence.objects.filter(person__in=people, process__dead=False, sockets__gt=0)
-    return set(there.values_list("person_id", flat=True))
-
-
-def _grace_is_over(completion: LiveCompletion, now: float) -> bool:
-    grace = completion.completion.model.grace_seconds
-    if completion.left_at is None or grace is None:
-        return False
-    return now - completion.left_at >= max(grace, SHORTEST_GRACE)
 
 
 async def _settled(pk: int) -> None:
