@@ -1,0 +1,415 @@
+"""The interface in Simplified Chinese: the catalogue is whole, and what is sent to a Chinese reader is in Chinese."""
+
+import ast
+import re
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from gettext import GNUTranslations
+from html.parser import HTMLParser
+from typing import NamedTuple
+
+import httpx
+import pytest
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation.template import templatize
+
+from chat.connecting import Nearby
+from chat.frames import line_html
+from chat.live.watching import Line
+from chat.templatetags.endings import CUTS, ERRORS, STOPS, tokens
+from chat.upstream.profiles import PROFILES
+from tests.scripted import Stall, chat_stream, error
+from tests.site import ROOT, Visitor, wait_for
+
+PO = ROOT / "locale/zh_Hans/LC_MESSAGES/django.po"
+HAN = "[\u3400-\u9fff]"
+
+# The catalogue
+
+
+class Said(NamedTuple):
+    """What the source gives to gettext; the plural and the context are mostly empty."""
+
+    text: str
+    plural: str = ""
+    context: str = ""
+
+
+@dataclass
+class Entry:
+    said: Said
+    fuzzy: bool
+    texts: list[str] = field(default_factory=list)
+
+
+def entries() -> list[Entry]:
+    """The catalogue but for its head."""
+    return [entry for block in PO.read_text().split("\n\n") if (entry := _entry(block)).said.text]
+
+
+def _entry(block: str) -> Entry:
+    fields: dict[str, str] = {}
+    name = ""
+    for line in block.splitlines():
+        if part := re.fullmatch(r'(?:(msg\S+) )?(".*")', line):
+            name = part[1] or name
+            fields[name] = fields.get(name, "") + ast.literal_eval(part[2])
+    said = Said(fields.get("msgid", ""), fields.get("msgid_plural", ""), fields.get("msgctxt", ""))
+    texts = [text for name, text in fields.items() if name.startswith("msgstr")]
+    return Entry(said, bool(re.search("^#,.*fuzzy", block, re.M)), texts)
+
+
+def said_in_the_source() -> set[Said]:
+    """As makemessages finds it; which needs GNU gettext, and does not look into f-strings."""
+    found: set[Said] = set()
+    for folder in ("chat", "chatsite"):
+        for path in (ROOT / folder).rglob("*.py"):
+            found.update(_said_in_python(path.read_text()))
+    for path in (ROOT / "templates").rglob("*.html"):
+        found.update(_said_in_template(path.read_text()))
+    return found
+
+
+def _said_in_python(source: str) -> Iterator[Said]:
+    tree = ast.parse(source)
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imports = [node for node in imports if node.module == "django.utils.translation"]
+    names = {alias.asname or alias.name: alias.name for node in imports for alias in node.names}
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and "gettext" in names.get(call.func.id, ""):
+            texts = [node.value for node in call.args if isinstance(node, ast.Constant)]
+            yield _said(names[call.func.id], texts)
+
+
+def _said_in_template(source: str) -> Iterator[Said]:
+    literal = r"""u?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+    for call in re.finditer(rf"\b(n?p?gettext|_)\(({literal}(?:, {literal})*)", templatize(source)):
+        yield _said(call[1], [ast.literal_eval(text) for text in re.findall(literal, call[2])])
+
+
+def _said(function: str, texts: list[str]) -> Said:
+    context = texts.pop(0) if re.match("n?p", function) else ""
+    return Said(texts[0], texts[1] if function.startswith("n") else "", context)
+
+
+def test_every_string_of_the_source_is_in_the_catalogue_and_no_other():
+    catalogue = {entry.said for entry in entries()}
+    assert said_in_the_source() - catalogue == set(), "missing"
+    assert catalogue - said_in_the_source() == set(), "not used any more"
+
+
+def test_every_string_is_translated_and_none_is_a_guess():
+    assert [entry.said.text for entry in entries() if entry.fuzzy] == []
+    assert [entry.said.text for entry in entries() if not all(re.search(HAN, text) for text in entry.texts)] == []
+    assert [entry.said.text for entry in entries() if len(entry.texts) != 1] == []  # Chinese has one form
+
+
+def test_the_compiled_catalogue_is_what_the_po_file_says():
+    with PO.with_suffix(".mo").open("rb") as file:
+        compiled = dict(GNUTranslations(file)._catalog)
+    head = compiled.pop("")
+    assert "Plural-Forms: nplurals=1; plural=0;" in head
+    assert compiled == dict(map(_compiled, entries()))
+
+
+def _compiled(entry: Entry) -> tuple[str | tuple[str, int], str]:
+    key = f"{entry.said.context}\4{entry.said.text}" if entry.said.context else entry.said.text
+    return ((key, 0) if entry.said.plural else key), entry.texts[0]
+
+
+def test_placeholders_are_those_of_the_source():
+    def placeholders(text: str) -> Counter[str]:
+        return Counter(re.findall(r"%\(\w+\)\w|%[\w%]|\{\w*\}", text))
+
+    wrong = [e.said.text for e in entries() if placeholders(e.said.plural or e.said.text) != placeholders(e.texts[0])]
+    assert wrong == []
+
+
+TERMS = {
+    "conversations?": "对话",
+    "providers?": "提供方",
+    "models?": "模型",
+    "tokens?": "token",
+    "grace": "宽限",
+    "regenerate": "重新生成",
+    "continue": "继续",
+    "cop(y|ied)": "复制",
+    "edit": "编辑",
+    "stop(ped)?": "停止|停下",
+    "restart(ed)?": "重启",
+    "an? estimate|estimated": "估算",
+    "exact": "准确",
+    "sign in|signing in": "登录",
+    "sign out": "退出登录",
+}
+
+
+@pytest.mark.parametrize("english", TERMS)
+def test_one_word_for_one_thing(english):
+    about_it = [e for e in entries() if re.search(rf"(?<!%\()\b({english})\b", e.said.text, re.I)]
+    assert about_it, "nothing speaks of it"
+    assert [entry.said.text for entry in about_it if not re.search(TERMS[english], entry.texts[0])] == []
+
+
+def test_chinese_is_set_as_chinese_and_never_exclaims():
+    faults = {
+        "no space between Chinese and Latin": rf"{HAN}[A-Za-z0-9%{{≈]|[A-Za-z0-9}}]{HAN}|%\(\w+\)[sd]{HAN}",
+        "a Latin mark": rf"{HAN}[,.;:?!()]|[,;:?!(]\s*{HAN}",
+        "a space at a Chinese mark": r"\s[，。；：？（）“”]|[，。；：？（）]\s",
+        "an exclamation": "[!！]",
+        "two ways to say you": "您",
+    }
+    found = [(fault, e.texts[0]) for e in entries() for fault, sign in faults.items() if re.search(sign, e.texts[0])]
+    assert found == []
+
+
+# What a Chinese reader is sent
+
+# Names: of people and things in these tests, of keys, and what providers call themselves.
+NAMES = {"Chat", "English", "Cookie", "Enter", "Shift", "Esc", "token", "alice", "root", "tiny", "demo", "Demo"}
+NAMES |= {"OpenAI-compatible", "llama", "cpp", "Ollama", "vLLM", "LM", "Studio", "KoboldCpp"}
+SPOKEN = {"aria-label", "title", "placeholder", "alt"}
+UNSEEN = {"script", "style", "code", "kbd"}
+
+
+class _Shown(HTMLParser):
+    """What a page shows, or says to a screen reader, or keeps ready for its script (in #words)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.inside: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.inside = [*self.inside, tag] if tag in UNSEEN else self.inside
+        if ("id", "words") in attributes:
+            attributes = [("title", text) for name, text in attributes if name.startswith("data-")]
+        self.texts += [text or "" for name, text in attributes if name in SPOKEN]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.inside:
+            self.inside.remove(tag)
+
+    def handle_data(self, data: str) -> None:
+        if not self.inside:
+            self.texts.append(data)
+
+
+def english(html: str) -> set[str]:
+    """The Latin words that are shown and are no names."""
+    shown = _Shown()
+    shown.feed(html)
+    assert re.search(HAN, "".join(shown.texts)), html
+    text = re.sub(r"\{\w+\}", "", "\n".join(shown.texts))  # what the script fills in
+    return set(re.findall(r"[A-Za-z][A-Za-z’'-]+", text)) - NAMES
+
+
+def left_in_english(pages: dict[str, httpx.Response | str]) -> dict[str, set[str]]:
+    texts = {name: page if isinstance(page, str) else page.text for name, page in pages.items()}
+    return {name: words for name, text in texts.items() if (words := english(text))}
+
+
+def language_of(page: httpx.Response) -> str:
+    return re.search(r'<html lang="([^"]*)"', page.text)[1]
+
+
+def in_chinese(visitor: Visitor) -> Visitor:
+    visitor.http.headers["Accept-Language"] = "zh-CN,zh;q=0.9,en;q=0.8"
+    return visitor
+
+
+@pytest.fixture
+def reader(alice: Visitor) -> Visitor:
+    return in_chinese(alice)
+
+
+def test_nothing_english_is_left_before_signing_in(site):
+    with httpx.Client(base_url=site.url, headers={"Accept-Language": "zh-CN"}) as http:
+        pages = {path: http.get(path) for path in ("/sign-in/", "/sign-up/", "/nowhere/", "/first/forged/")}
+        origin = {"Origin": site.url, "X-CSRFToken": http.cookies["csrftoken"]}
+        wrong = {"username": "nobody", "password": "wrong"}
+        pages["too old a page"] = http.post("/sign-in/", data=wrong)
+        pages["wrong password"] = http.post("/sign-in/", data=wrong, headers=origin)
+        for _ in range(5):
+            pages["locked out"] = http.post("/sign-in/", data=wrong, headers=origin)
+        unfit = {"username": "a b", "password1": "password", "password2": "passwords"}
+        pages["unfit account"] = http.post("/sign-up/", data=unfit, headers=origin)
+    assert {name: page.status_code for name, page in pages.items() if page.status_code >= 400} == {
+        "/nowhere/": 404,
+        "/first/forged/": 404,
+        "too old a page": 403,
+        "locked out": 429,
+    }
+    assert "密码连续多次不正确" in pages["locked out"].text and "用户名与密码不匹配" in pages["wrong password"].text
+    assert left_in_english(pages) == {}
+    assert {language_of(page) for page in pages.values()} == {"zh-hans"}
+
+
+def test_nothing_english_is_left_on_a_page_with_replies_of_all_kinds(site, reader, upstream):
+    upstream.script(
+        "tiny",
+        chat_stream(["# 标题\n\n```\n1\n```\n\n- [x] 一\n- [ ] 二\n\n> [!NOTE]\n> 三[^1]\n\n[^1]: 四"], usage=(9, 3)),
+        chat_stream(["停"], then=[Stall()], reasoning=["想"]),
+        error(401, "密钥无效"),
+        chat_stream(["断"], finish=None, done=False),
+    )
+    pages: dict = {"empty": reader.http.get("/")}
+    whole = reader.send("你好")
+    site.settled(whole.completion)
+    stopped = reader.send("停", conversation=whole.conversation, parent=whole.reply)
+    pages["sent"] = stopped.response
+    wait_for(lambda: site.rows("SELECT 1 FROM chat_segment"))
+    pages["arriving"] = reader.http.get(f"/c/{whole.conversation}/")
+    reader.post(f"/completions/{stopped.completion}/stop/")
+    failed = reader.send("错", conversation=whole.conversation, parent=stopped.reply)
+    site.settled(failed.completion)
+    cut = reader.send("断", conversation=whole.conversation, parent=failed.reply)
+    site.settled(cut.completion)
+    reader.post(f"/messages/{cut.reply}/regenerate/", key=str(uuid.uuid4()))
+    site.settled()
+    pages["all kinds"] = reader.http.get(f"/c/{whole.conversation}/")
+    assert re.findall('data-status="([a-z]+)"', pages["all kinds"].text) == ["complete", "stopped", "failed", "cut"]
+    assert left_in_english(pages) == {}
+    assert language_of(pages["all kinds"]) == "zh-hans"
+    shown = pages["all kinds"].text
+    assert "输出 3，准确" in shown and "保存的就是你看到的内容。" in shown
+    assert "已停止" in shown and "提供方出错：密钥被拒绝" in shown and "被提供方截断" in shown
+
+
+ENDS = [("stopped", reason) for reason in ("person", *STOPS)]
+ENDS += [("cut", reason) for reason in ("no_terminator", *CUTS)]
+ENDS += [("failed", reason) for reason in ("not_started", *ERRORS)]
+ENDS += [("abandoned", ""), ("lost", "killed"), ("lost", "restart")]
+
+
+def test_every_way_in_which_a_reply_can_end_is_told_in_chinese(site, reader):
+    sent = reader.send("你好")
+    site.settled(sent.completion)
+    site.change("UPDATE chat_message SET text = '好', finish_reason = '' WHERE id = ?", sent.reply)
+    pages = {}
+    for source in ("reported", "counted", "estimated", "not sent"):
+        for status, reason in ENDS:
+            outcome = "status = ?, reason = ?, usage_source = ?, closing_ms = 300"
+            site.change(f"UPDATE chat_completion SET {outcome} WHERE id = ?", status, reason, source, sent.completion)
+            pages[f"{status} {reason} {source}"] = reader.http.get(f"/messages/{sent.reply}/")
+    site.change("UPDATE chat_completion SET status = 'complete'")
+    for finish in ("length", "content_filter", "tool_calls", ""):
+        site.change("UPDATE chat_message SET text = '', finish_reason = ? WHERE id = ?", finish, sent.reply)
+        pages[f"complete {finish}"] = reader.http.get(f"/messages/{sent.reply}/")
+    assert [name for name, page in pages.items() if 'class="ending' not in page.text] == []
+    assert left_in_english(pages) == {}
+
+
+def test_refusals_are_in_chinese_and_so_are_the_pages_that_carry_them(site, reader, upstream):
+    upstream.script("tiny", chat_stream(["等"], then=[Stall()]))
+    first = reader.send("你好")
+    key, send = str(uuid.uuid4()), f"/c/{first.conversation}/send/"
+    pages = {
+        "empty": reader.post("/c/", text=" ", key=key),
+        "empty, without a script": reader.post("/c/", text=" ", key=key, htmx=False),
+        "too long": reader.post("/c/", text="长" * 100_001, key=key),
+        "no key": reader.post("/c/", text="你好"),
+        "no such model": reader.post("/c/", text="你好", key=key, model="999"),
+        "no such message": reader.post(send, text="你好", key=key, parent=999),
+        "too early": reader.post(send, text="你好", key=key, parent=first.reply),
+        "not to be continued": reader.post(f"/messages/{first.reply}/continue/", key=key),
+        "no title": reader.post(f"/c/{first.conversation}/rename/", title=""),
+        "too long a title": reader.post(f"/c/{first.conversation}/rename/", title="长" * 201),
+        "somebody else's": site.visitor("bob").http.get(
+            f"/c/{first.conversation}/", headers={"Accept-Language": "zh-CN"}
+        ),
+    }
+    assert [name for name, page in pages.items() if page.status_code not in (404, 409, 422)] == []
+    assert left_in_english(pages) == {}
+    assert "还没有可发送的内容" in pages["empty"].text
+
+
+def test_an_administrator_without_a_provider_is_helped_in_chinese(make_site):
+    site = make_site(OPENAI_BASE_URL="", OPENAI_API_KEY="")
+    root = in_chinese(site.visitor("root"))
+    site.change("UPDATE chat_person SET is_staff = 1, is_superuser = 1 WHERE username = 'root'")
+    page = root.http.get("/")
+    assert "接入提供方" in page.text
+    labels = {word for profile in PROFILES.values() for word in re.findall("[A-Za-z-]+", profile.label)}
+    assert english(page.text) - labels == set()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_servers_nearby_are_told_in_chinese(count):
+    with translation.override("zh-hans"):
+        servers = [Nearby("ollama", "Ollama", "http://127.0.0.1:11434/v1", ["tiny"] * count)] * bool(count)
+        html = render_to_string("chat/_nearby.html", {"servers": servers})
+    assert english(html) - {"http"} == set()
+    assert f"{count} 个模型" in html if count else "都没有响应" in html
+
+
+def test_whoever_reads_any_chinese_gets_ours(site):
+    for wanted, given in {
+        "zh": "zh-hans",
+        "zh-CN": "zh-hans",
+        "zh-Hans-SG": "zh-hans",
+        "zh-TW,zh;q=0.9": "zh-hans",
+        "de,zh-CN;q=0.5": "zh-hans",
+        "en-GB,zh;q=0.5": "en",
+        "de": "en",
+        "": "en",
+    }.items():
+        page = httpx.get(f"{site.url}/sign-in/", headers={"Accept-Language": wanted})
+        assert (wanted, language_of(page)) == (wanted, given)
+
+
+def test_the_switch_wins_over_the_browser_on_pages_and_on_the_socket(site, alice, upstream):
+    upstream.script("tiny", chat_stream(["等"], then=[Stall()]))
+    alice.http.headers["Accept-Language"] = "en"
+    answer = alice.post("/i18n/setlang/", language="zh-hans", next="/", htmx=False)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/")
+    page = alice.http.get("/")
+    assert language_of(page) == "zh-hans" and english(page.text) == set()
+    assert re.search(r'value="zh-hans"[^>]*aria-current="true"', page.text)
+    sent = alice.send("你好")
+    with alice.socket(**{"Accept-Language": "en"}) as socket:
+        socket.watch(sent.completion)
+        assert english(socket.next("line")["html"]) == set()
+    alice.http.headers["Accept-Language"] = "zh-CN"
+    alice.post("/i18n/setlang/", language="en", next="/", htmx=False)
+    assert language_of(alice.http.get("/")) == "en"
+
+
+def test_the_socket_says_in_chinese_what_the_reader_waits_for(site, reader, upstream):
+    upstream.script("tiny", chat_stream([f"{n} " for n in range(500)], first=0.5, every=0.02))
+    sent = reader.send("你好")
+    said = []
+    with reader.socket(**{"Accept-Language": "zh-CN"}) as page:
+        page.watch(sent.completion)
+        while not any("接收中，" in line for line in said):
+            said.append(page.next("line")["html"])
+    assert any("已发送" in line for line in said)
+    assert re.search(r"输出 ≈ \d+ ± \d+", said[-1])
+    assert left_in_english(dict(enumerate(said))) == {}
+
+
+@pytest.mark.parametrize("state", ["queued", "waiting", "retrying", "thinking", "arriving", "silent"])
+def test_the_quiet_line_of_each_state_is_chinese(state):
+    for seconds, rate in ((0, 0.0), (12, 48.6)):
+        line = Line([1], state, seconds=seconds, input_tokens=1200, output=(310, 298, 322), rate=rate)
+        assert english(line_html(line, "zh-hans")) == set()
+        assert "输出 ≈ 310 ± 12" in line_html(line, "zh-hans")
+
+
+def test_numbers_and_plurals_are_those_of_the_language():
+    with translation.override("en"):
+        assert [tokens(1), tokens(2), tokens(1204)] == ["1 token", "2 tokens", "1,204 tokens"]
+    with translation.override("zh-hans"):
+        assert [tokens(1), tokens(2)] == ["1 个 token", "2 个 token"]
+        assert tokens(1204).replace(",", "") == "1204 个 token"
+
+
+def test_djangos_admin_uses_the_same_words(site):
+    root = in_chinese(site.visitor("root"))
+    site.change("UPDATE chat_person SET is_staff = 1, is_superuser = 1 WHERE username = 'root'")
+    page = root.http.get("/admin/chat/provider/").text
+    for words in ("提供方", "基础 URL", "启用", "最近的问题"):
+        assert words in page, words
