@@ -69,7 +69,7 @@ class Site:
             stdout=open(self.log, "a"),
             stderr=subprocess.STDOUT,
         )
-        wait_for(self.answers, 20)
+        wait_for(self.answers, 60)
         return self
 
     def answers(self) -> bool:
