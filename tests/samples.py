@@ -3,16 +3,34 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
+from chat.management.commands.readstream import told
 from chat.transcript import Transcript
-from chat.upstream import payloads, profiles
+from chat.upstream import profiles
 from chat.upstream.client import DIALECTS
-from chat.upstream.contract import Event, Failure, Reader, Usage
+from chat.upstream.contract import Event, Reader
 
 WIRE = Path(__file__).parent / "wire"
+# Of samples that name no profile: the lists of models and the token counts.
+PROFILE_OF = {
+    "Anthropic": "anthropic",
+    "Gemini": "gemini",
+    "Google Gemini": "gemini",
+    "KoboldCpp": "koboldcpp",
+    "LM Studio 0.4+": "lmstudio",
+    "Moonshot": "moonshot",
+    "Moonshot Kimi API": "moonshot",
+    "Ollama": "ollama",
+    "OpenAI (also FreeGPT35-less compat servers)": "openai",
+    "OpenRouter": "openrouter",
+    "api-for-open-llm": "openllm",
+    "kimi-free-api": "kimi_free",
+    "llama.cpp": "llamacpp",
+    "llama.cpp server": "llamacpp",
+    "vLLM": "vllm",
+}
 
 
 @dataclass(frozen=True)
@@ -23,7 +41,7 @@ class Sample:
 
     @property
     def profile(self) -> str:
-        return self.facts["profile"]
+        return self.facts.get("profile") or PROFILE_OF[self.facts["upstream"]]
 
     @property
     def n(self) -> int:
@@ -39,8 +57,14 @@ class Sample:
         return self.facts["http"]["extra_headers"] | ({"Content-Type": content_type} if content_type else {})
 
     @property
-    def expected(self) -> dict:
+    def expected(self) -> dict | list | int:
         return self.facts["expected"]
+
+    @property
+    def wanted(self) -> dict:
+        """What is expected of an answer, less what no decoder need say."""
+        unsaid = ("payloads", "comments", "warnings")
+        return {name: value for name, value in self.facts["expected"].items() if name not in unsaid}
 
     def reader(self) -> Reader:
         profile = profiles.profile(self.profile)
@@ -80,61 +104,4 @@ def folded(events: Iterable[Event], n: int = 1) -> Transcript:
 
 
 def assert_as_expected(sample: Sample, transcript: Transcript) -> None:
-    assert told(transcript, profiles.profile(sample.profile)) == expectation(sample.expected)
-
-
-def expectation(expected: dict) -> dict:
-    """The sample's words for it, less what no decoder need say."""
-    wanted = {name: value for name, value in expected.items() if name not in ("payloads", "comments", "warnings")}
-    wanted["cost"] = None if wanted["cost"] is None else Decimal(str(wanted["cost"]))
-    return wanted
-
-
-def told(transcript: Transcript, profile: profiles.Profile) -> dict:
-    """A transcript in the samples' words."""
-    usage, place = transcript.usage() or (None, "none")
-    opened = transcript.opened
-    assert opened
-    reason = transcript.incomplete_reason()
-    return {
-        "choices": [
-            {
-                "index": choice.index,
-                "role": choice.role or None,
-                "content": choice.text,
-                "reasoning": choice.reasoning,
-                "finish_reason": choice.finish_reason or None,
-                "finish_reason_raw": choice.finish_reason_raw or None,
-                "usage": choice.usage and figures(choice.usage),
-            }
-            for choice in transcript.choices
-        ],
-        "usage": usage and figures(usage),
-        "usage_source": place,
-        "usage_trusted": payloads.trusted(profile, usage),
-        "cost": usage and usage.cost,
-        "terminator": None if opened.ends_by == "whole" else transcript.terminated,
-        "complete": reason is None,
-        "incomplete_reason": reason,
-        "error": transcript.failure and error(transcript.failure),
-    }
-
-
-def figures(usage: Usage) -> dict:
-    told = {
-        "prompt_tokens": usage.input_tokens or 0,  # as on the wire, where what is unknown is left out
-        "completion_tokens": usage.output_tokens or 0,
-        "total_tokens": (usage.input_tokens or 0) + (usage.output_tokens or 0),
-        "reasoning_tokens": usage.reasoning_tokens,
-        "cached_tokens": usage.cached_tokens,
-    }
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def error(failure: Failure) -> dict:
-    return {
-        "kind": failure.kind,
-        "message": failure.message,
-        "code": failure.code,
-        "retryable": failure.retryable,
-    }
+    assert told(transcript, profiles.profile(sample.profile)) == sample.wanted

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chat.management.commands.readstream import told
 from chat.upstream import openai_chat
 from chat.upstream.profiles import PROFILES, profile
-from tests.samples import Sample, all_samples, assert_as_expected, cut, folded, read, told
+from tests.samples import Sample, all_samples, assert_as_expected, cut, folded, read
 
 SAMPLES = all_samples()
 SMALL = [sample for sample in SAMPLES if len(sample.body) < 10_000]

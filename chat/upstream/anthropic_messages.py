@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from chat.upstream import profiles
 from chat.upstream.bodies import reader_of
@@ -52,6 +53,11 @@ def _prompt(turns: tuple[Turn, ...], *, continues: bool = False) -> dict:
     if system := system_text(turns):
         prompt["system"] = system
     return prompt
+
+
+def cancel_request(call: Call) -> HttpRequest | None:
+    """Closing the connection is all that can be done."""
+    return None
 
 
 # What comes back
@@ -164,6 +170,23 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
         for entry in entries
         if isinstance(entry, dict) and text_in(entry.get("id"))
     ]
+
+
+def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
+    listed = json.loads(body)
+    last = listed.get("last_id")
+    if listed.get("has_more") is True and last and isinstance(last, str):
+        return get(endpoint, "/v1/models", f"limit=1000&after_id={quote(last)}")
+    return None
+
+
+def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
+    """Older servers do not list it, and have no other place to say it."""
+    return None
+
+
+def context_length(body: bytes) -> int | None:
+    return None
 
 
 # Token counts

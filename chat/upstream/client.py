@@ -7,8 +7,10 @@ nor texts get into logs or exceptions.
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from socket import gaierror
 from types import ModuleType
@@ -47,14 +49,18 @@ ERROR_BODY_SECONDS = 10
 # How long the body may take to end after the terminator. It nearly always has ended by then; a connection whose body
 # did not cannot be used again, but nothing is lost with it.
 GRACE_SECONDS = 0.25
+CANCEL_SECONDS = 2  # how long an upstream may take to hear that an answer is to end
 SYNC_SECONDS = 8
 PROBE_SECONDS = 0.3
+MAX_PAGES = 10  # of a list of models; a page has a thousand where that may be asked for
+CONTEXTS_AT_ONCE = 8
 
 for _name in ("httpx", "aiohttp"):  # httpx logs each URL at INFO
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 T = TypeVar("T")
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+_cancelling: set[asyncio.Task] = set()
 
 
 class UpstreamError(Exception):
@@ -86,8 +92,11 @@ async def warm() -> None:
 
 
 async def aclose() -> None:
-    """Closes the running loop's client, and with it what it still reads."""
-    client = _clients.pop(asyncio.get_running_loop(), None)
+    """Closes the running loop's client, and with it what it still reads. What is to be cancelled is told first."""
+    loop = asyncio.get_running_loop()
+    if cancelling := [task for task in _cancelling if task.get_loop() is loop]:
+        await asyncio.wait(cancelling, timeout=CANCEL_SECONDS)
+    client = _clients.pop(loop, None)
     if client:
         await client.aclose()
 
@@ -99,24 +108,41 @@ async def answer(call: Call) -> AsyncIterator[list[Event]]:
     """The events of one answer, a list for each network read; Opened first, BodyEnd last.
 
     Trouble of the upstream is an event, never an exception: a Failure alone if it could not be reached. Closing the
-    generator, or cancelling who reads it, closes the socket at once.
+    generator, or cancelling who reads it, closes the socket at once, and tells upstreams to which that says little.
     """
     profile = profiles.profile(call.endpoint.profile)
     dialect = DIALECTS[profile.dialect]
+    response, ended = None, False
     try:
         response = await _send(dialect.request(call), call.endpoint, profile.timers.connect)
-    except UpstreamError as error:
-        yield [error.failure]
-        return
-    reader = dialect.reader(profile, status=response.status_code, headers=response.headers, n=call.n)
-    try:
+        reader = dialect.reader(profile, status=response.status_code, headers=response.headers, n=call.n)
         yield reader.start()
         reading = _whole_error(response, reader) if response.status_code >= 300 else _body(response, reader)
         async with aclosing(reading):
             async for events in reading:
+                ended = type(events[-1]) is BodyEnd
                 yield _without_key(events, call.endpoint.key)
+    except UpstreamError as error:
+        ended = True
+        yield [error.failure]
     finally:
-        await response.aclose()
+        if response:
+            await response.aclose()
+        if not ended:
+            _cancel(dialect.cancel_request(call), call.endpoint)
+
+
+def _cancel(request: HttpRequest | None, endpoint: Endpoint) -> None:
+    """In a task that nobody waits for but `aclose`: the socket is closed already, and that ends it, too, if later."""
+    if request:
+        task = asyncio.get_running_loop().create_task(_tell(request, endpoint))
+        _cancelling.add(task)
+        task.add_done_callback(_cancelling.discard)
+
+
+async def _tell(request: HttpRequest, endpoint: Endpoint) -> None:
+    with suppress(UpstreamError):
+        await _fetched(request, endpoint, CANCEL_SECONDS, CANCEL_SECONDS)
 
 
 async def _body(response: httpx.Response, reader: Reader) -> AsyncIterator[list[Event]]:
@@ -270,9 +296,11 @@ async def _list_models(endpoint: Endpoint, connect: float = 5, total: float = SY
     profile = profiles.profile(endpoint.profile)
     dialect = DIALECTS[profile.dialect]
     failure: Failure | None = None
+    deadline = time.monotonic() + total
     for request in dialect.models_requests(endpoint):
         try:
-            return dialect.models(profile, await _fetched(request, endpoint, connect, total))
+            listed = await _all_pages(request, endpoint, connect, deadline)
+            return await _with_contexts(listed, endpoint, connect, deadline)
         except UpstreamError as error:
             failure = failure or error.failure
         except ValueError:
@@ -280,6 +308,46 @@ async def _list_models(endpoint: Endpoint, connect: float = 5, total: float = SY
     if failure:
         raise UpstreamError(failure)
     return []
+
+
+async def _all_pages(request: HttpRequest, endpoint: Endpoint, connect: float, deadline: float) -> list[ListedModel]:
+    """Of pages after the first, those that come in time."""
+    profile = profiles.profile(endpoint.profile)
+    dialect = DIALECTS[profile.dialect]
+    listed: list[ListedModel] = []
+    for page in range(MAX_PAGES):
+        try:
+            body = await _fetched(request, endpoint, connect, deadline - time.monotonic())
+        except UpstreamError:
+            if page == 0:
+                raise
+            break
+        listed += dialect.models(profile, body)
+        request = dialect.next_models_request(endpoint, body)
+        if request is None:
+            break
+    return listed
+
+
+async def _with_contexts(
+    listed: list[ListedModel], endpoint: Endpoint, connect: float, deadline: float
+) -> list[ListedModel]:
+    """With the context lengths that are told apart from the list; what is not told in time stays unknown."""
+    dialect = DIALECTS[profiles.profile(endpoint.profile).dialect]
+    at_once = asyncio.Semaphore(CONTEXTS_AT_ONCE)
+
+    async def with_context(model: ListedModel) -> ListedModel:
+        request = None if model.context_length else dialect.context_request(endpoint, model.id)
+        if request is None:
+            return model
+        try:
+            async with at_once:
+                body = await _fetched(request, endpoint, connect, deadline - time.monotonic())
+            return replace(model, context_length=dialect.context_length(body))
+        except (UpstreamError, ValueError):
+            return model
+
+    return await asyncio.gather(*map(with_context, listed))
 
 
 async def _count_tokens(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]) -> int | None:

@@ -69,6 +69,11 @@ def _path(model: str, deed: str) -> str:
     return f"{quote(below)}:{deed}"
 
 
+def cancel_request(call: Call) -> HttpRequest | None:
+    """Closing the connection is all that can be done."""
+    return None
+
+
 # What comes back
 
 
@@ -228,6 +233,22 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
 def _answers(entry: dict) -> bool:
     methods = entry.get("supportedGenerationMethods")
     return isinstance(methods, list) and "generateContent" in methods
+
+
+def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
+    token = json.loads(body).get("nextPageToken")
+    if token and isinstance(token, str):
+        return get(endpoint, "models", f"pageSize=1000&pageToken={quote(token, safe='')}")
+    return None
+
+
+def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
+    """It is in the list."""
+    return None
+
+
+def context_length(body: bytes) -> int | None:
+    return None
 
 
 # Token counts

@@ -7,7 +7,7 @@ if asked, and never says why it ended. Who sends a thread must render it as text
 import json
 from collections.abc import Mapping
 
-from chat.upstream import profiles, templates
+from chat.upstream import koboldcpp, profiles, templates
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Turn, Usage
 from chat.upstream.failures import failure_in
@@ -43,6 +43,11 @@ def request(call: Call) -> HttpRequest:
         body["genkey"] = call.tag
     streamed = call.streamed and profile.streams
     return post(call.endpoint, "/api/extra/generate/stream" if streamed else "/api/v1/generate", body)
+
+
+def cancel_request(call: Call) -> HttpRequest | None:
+    can = profiles.profile(call.endpoint.profile).cancelling == "koboldcpp"
+    return koboldcpp.cancel_request(call) if can else None
 
 
 # What comes back
@@ -91,25 +96,43 @@ def models_requests(endpoint: Endpoint) -> list[HttpRequest]:
 def models(profile: Profile, body: bytes) -> list[ListedModel]:
     """The one that is loaded, if any. Raises ValueError if the body does not say."""
     told = json.loads(body)
-    name = told.get("result") if isinstance(told, dict) else None
-    if not isinstance(name, str):
+    told = told if isinstance(told, dict) else {}
+    entries = told.get("data")  # of its OpenAI dialect
+    if isinstance(entries, list):
+        names = [text_in(entry.get("id")) for entry in entries if isinstance(entry, dict)]
+    elif "result" in told:
+        names = [text_in(told["result"])]
+    else:
         raise ValueError("not a list of models")
-    return [ListedModel(name)] if name not in NOT_LOADED else []
+    return [ListedModel(name) for name in names if name and name not in NOT_LOADED]
+
+
+def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
+    return None
+
+
+def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
+    """KoboldCpp may have loaded the model with more than what it lets be chosen."""
+    if profiles.profile(endpoint.profile).cancelling == "koboldcpp":
+        return koboldcpp.context_request(endpoint)
+    return get(endpoint, "/api/v1/config/max_context_length")
+
+
+def context_length(body: bytes) -> int | None:
+    return koboldcpp.value(body)
 
 
 # Token counts
 
 
 def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]) -> HttpRequest | None:
-    """Of KoboldCpp. Turns are counted with the template around them."""
+    """Turns are counted with the template around them."""
     if profiles.profile(endpoint.profile).counting != "koboldcpp":
         return None
     text = prompt if isinstance(prompt, str) else templates.of_model(model).render(prompt)
-    return post(endpoint, "/api/extra/tokencount", {"prompt": text})
+    return koboldcpp.count_request(endpoint, text)
 
 
 def token_count(profile: Profile, body: bytes) -> int | None:
-    """What was counted, or None if the body does not say: a failure is told as -1."""
-    counted = json.loads(body)
-    tokens = count(counted.get("value")) if isinstance(counted, dict) else None
-    return tokens if tokens is not None and tokens >= 0 else None
+    """What was counted, or None if the body does not say."""
+    return koboldcpp.value(body)

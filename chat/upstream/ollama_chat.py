@@ -36,6 +36,11 @@ def request(call: Call) -> HttpRequest:
     return post(call.endpoint, "/api/chat", body | {"options": asked} if asked else body)
 
 
+def cancel_request(call: Call) -> HttpRequest | None:
+    """Closing the connection is all that can be done."""
+    return None
+
+
 # What comes back
 
 
@@ -102,6 +107,22 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
         raise ValueError("not a list of models")
     names = [text_in(entry.get("model")) or text_in(entry.get("name")) for entry in entries if isinstance(entry, dict)]
     return [ListedModel(name) for name in names if name]
+
+
+def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
+    return None
+
+
+def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
+    return post(endpoint, "/api/show", {"model": model})
+
+
+def context_length(body: bytes) -> int | None:
+    """What the model was made for. It is run with `num_ctx`, which is less unless asked for: 4,096 by default."""
+    shown = json.loads(body)
+    info = shown.get("model_info") if isinstance(shown, dict) else None
+    lengths = (count(info[name]) for name in info if name.endswith(".context_length")) if isinstance(info, dict) else ()
+    return next((length for length in lengths if length), None)
 
 
 # Token counts

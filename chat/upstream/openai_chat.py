@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 
-from chat.upstream import profiles
+from chat.upstream import koboldcpp, profiles
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import (
     Call,
@@ -40,6 +40,8 @@ def request(call: Call) -> HttpRequest:
         body[profile.max_output_field] = call.max_output
     if call.n > 1 and profile.supports_n:
         body["n"] = call.n
+    if profile.cancelling == "koboldcpp":
+        body["genkey"] = call.tag
     if call.continues and profile.continuation == "final_message":
         body |= {"continue_final_message": True, "add_generation_prompt": False}
     beta = call.continues and profile.continuation == "prefix"
@@ -57,6 +59,12 @@ def _messages(call: Call, profile: Profile) -> list[dict]:
 
 def _turns(turns: tuple[Turn, ...]) -> list[dict]:
     return [{"role": turn.role, "content": turn.text} for turn in turns]
+
+
+def cancel_request(call: Call) -> HttpRequest | None:
+    """Closing the connection is all that can be done, but for KoboldCpp."""
+    can = profiles.profile(call.endpoint.profile).cancelling == "koboldcpp"
+    return koboldcpp.cancel_request(call) if can else None
 
 
 # What comes back
@@ -239,6 +247,20 @@ def _per_million(price: object) -> Decimal | None:
     return None if money is None else money * 1_000_000
 
 
+def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
+    return None
+
+
+def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
+    """Of those that do not say it in their list."""
+    can = profiles.profile(endpoint.profile).counting == "koboldcpp"
+    return koboldcpp.context_request(endpoint) if can else None
+
+
+def context_length(body: bytes) -> int | None:
+    return koboldcpp.value(body)
+
+
 # Token counts
 
 
@@ -256,7 +278,7 @@ def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]
         case "llamacpp":
             return post(endpoint, "/tokenize", {"content": text, "add_special": True})
         case "koboldcpp":
-            return post(endpoint, "/api/extra/tokencount", {"prompt": text})
+            return koboldcpp.count_request(endpoint, text)
         case "vllm":
             what = {"prompt": prompt} if isinstance(prompt, str) else {"messages": _turns(turns)}
             return post(endpoint, "/tokenize", {"model": model} | what)
