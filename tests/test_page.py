@@ -333,6 +333,16 @@ def test_the_end_is_followed_only_while_the_reader_is_there(reader, upstream):
     expect(reader.page.get_by_role("button", name="new text")).to_be_hidden()
 
 
+def test_typing_does_not_scroll_what_is_being_read(reader, upstream):
+    upstream.script("tiny", chat_stream(["line\n\n" * 100]))
+    reader.send("Go").settled()
+    reader.page.evaluate("scrollTo(0, 300)")
+    place = reader.box.bounding_box()
+    reader.page.mouse.click(place["x"] + 40, place["y"] + 10)
+    reader.page.keyboard.type("While I read")
+    assert reader.page.evaluate("scrollY") == 300
+
+
 def test_the_end_is_said_once_not_word_by_word(reader, upstream):
     upstream.script("tiny", chat_stream(WORDS, every=0.02))
     reader.send("Go")

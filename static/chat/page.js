@@ -147,6 +147,8 @@ on("before:swap", (ctx, event) => {
 on("after:swap", ctx => {
   const done = ctx.response?.status === 200;
   if (done && ctx.sourceElement === form) follow();
+  // What was refused because of it can be done now.
+  if (done && ctx.target?.matches?.("article") && ctx.target.dataset.status !== "live") notice.querySelector(".refusal")?.remove();
   if (done && ctx.request.method === "POST" && changesThread(ctx)) notice.replaceChildren();
   const address = ctx.hx?.pushurl;
   if (address && address !== location.pathname) history.pushState(null, "", address);
@@ -157,6 +159,7 @@ on("after:swap", ctx => {
 
 on("finally:request", ctx => {
   if (ours.delete(ctx) && !ours.size) postponed.splice(0).forEach(heard.changed);
+  if (ctx.sourceElement.matches(".stop") && !socket.isOpen) refreshThread();
 });
 
 addEventListener("popstate", () => {
