@@ -34,6 +34,7 @@ from chat.upstream.contract import (
     Turn,
 )
 from chat.upstream.failures import MAX_ERROR_BODY, failure_of_body
+from chat.upstream.prefix import WithoutPrefix
 from chat.upstream.transport import AiohttpTransport, tls_context
 
 DIALECTS: dict[str, ModuleType] = {
@@ -115,7 +116,7 @@ async def answer(call: Call) -> AsyncIterator[list[Event]]:
     response, ended = None, False
     try:
         response = await _send(dialect.request(call), call.endpoint, profile.timers.connect)
-        reader = dialect.reader(profile, status=response.status_code, headers=response.headers, n=call.n)
+        reader = _reader(call, response)
         yield reader.start()
         reading = _whole_error(response, reader) if response.status_code >= 300 else _body(response, reader)
         async with aclosing(reading):
@@ -130,6 +131,15 @@ async def answer(call: Call) -> AsyncIterator[list[Event]]:
             await response.aclose()
         if not ended:
             _cancel(dialect.cancel_request(call), call.endpoint)
+
+
+def _reader(call: Call, response: httpx.Response) -> Reader:
+    profile = profiles.profile(call.endpoint.profile)
+    dialect = DIALECTS[profile.dialect]
+    reader = dialect.reader(profile, status=response.status_code, headers=response.headers, n=call.n)
+    if call.continues and (profile.may_repeat or profile.trims_kept):
+        return WithoutPrefix(reader, call.turns[-1].text, is_trimmed=profile.trims_kept)
+    return reader
 
 
 def _cancel(request: HttpRequest | None, endpoint: Endpoint) -> None:

@@ -3,15 +3,21 @@
 A new upstream of a known dialect is one more row here; `default` is for one that nobody knows, and claims nothing.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from chat.upstream.contract import UsagePlace
 
 # How a cut answer is gone on with; "" where the upstream would begin anew.
 Continuation = Literal["", "trailing", "partial", "prefix", "final_message"]
 Counting = Literal["", "moonshot", "llamacpp", "koboldcpp", "vllm", "anthropic", "gemini"]
 # What ends an answer's work besides closing its connection; "" where there is nothing, or nothing is needed.
 Cancelling = Literal["", "koboldcpp"]
+# How an upstream says that something went wrong (Q7 to Q12, Q35): `{"error": …}`, the same without the wrapping,
+# `{"detail": …}`, an array of them, plain text; with HTTP 200; within a stream; as text of the answer; not at all.
+ErrorShape = Literal["nested", "flat", "detail", "array", "text", "in_200", "in_stream", "in_answer", "hidden"]
 
 COMMON = frozenset({"temperature", "top_p", "stop"})
 OPENAI = COMMON | {
@@ -78,19 +84,52 @@ class Profile:
     include_usage: bool = False  # `stream_options` may be sent
     supports_n: bool = False
     streams: bool = True
+    streams_best: bool = False  # a whole answer could not be ended: better stream what is to be shown at once
+
     continuation: Continuation = ""
+    continues_model: Callable[[str], bool] | None = None  # where it depends on the model; None: any
+    may_repeat: bool = False  # a continuation may begin with what was kept
+    trims_kept: bool = False  # the kept text is sent without the white space at its end, which is refused
 
     terminator: str = "[DONE]"  # or what stands for it; "": the body's end is the answer's (Q2)
+    says_finish: bool = True  # otherwise no answer can be proved whole
+    usage_place: UsagePlace | None = None  # in a stream; None: nowhere
+    reasoning: tuple[str, ...] = ()  # where thoughts stand (Q31)
+    errors: tuple[ErrorShape, ...] = ("nested",)
     fake_usages: frozenset[tuple[int, int]] = frozenset()  # constants that are no counts (Q20)
     failing_prefix: str = ""  # a delta that begins so is an error told as text (Q9)
     filter_sentence: str = ""  # this very delta says that the answer was filtered (Q9)
     thinks_in_text: bool = False  # an answer may begin with <think> (Q31)
 
     counting: Counting = ""
-    cancelling: Cancelling = ""
+    cancelling: Cancelling = ""  # beside closing
     model_paths: tuple[str, ...] = ("models",)  # tried in turn; a leading slash: from the server's root
     close_stops: bool | None = None  # whether closing ends the work and its cost; None is unknown (Q36)
     timers: Timers = field(default=HOSTED)
+
+
+# What may be continued
+
+
+_CLAUDE = re.compile(r"claude(?:-[a-z]+)*-?v?(\d+)(?:[-.](\d{1,2}))?(?!\d)", re.I)
+_BEGINS_ANEW = frozenset({"openai", "openrouter"})  # vendors; the latter's are routers to anybody
+
+
+def _claude_goes_on(model: str) -> bool:
+    """Up to 4.5; from 4.6 on a last turn of the assistant's is refused. A date is no minor version."""
+    version = _CLAUDE.search(model)
+    return version is not None and (int(version[1]), int(version[2] or 0)) <= (4, 5)
+
+
+def _routed_goes_on(model: str) -> bool:
+    """By the vendor, which the name begins with."""
+    vendor = model.lower().removeprefix("~").partition("/")[0]
+    return _claude_goes_on(model) if vendor == "anthropic" else vendor not in _BEGINS_ANEW
+
+
+def can_continue(profile: Profile, model: str) -> bool:
+    """Whether a cut answer of that model can be gone on with."""
+    return bool(profile.continuation) and (profile.continues_model is None or profile.continues_model(model))
 
 
 PROFILES: dict[str, Profile] = {
@@ -104,6 +143,7 @@ PROFILES: dict[str, Profile] = {
         max_output_field="max_completion_tokens",
         include_usage=True,
         supports_n=True,
+        usage_place="final_chunk",
         close_stops=True,
     ),
     "azure": Profile(
@@ -115,6 +155,7 @@ PROFILES: dict[str, Profile] = {
         max_output_field="max_completion_tokens",
         include_usage=True,
         supports_n=True,
+        usage_place="final_chunk",
         close_stops=True,
     ),
     "moonshot": Profile(
@@ -128,6 +169,8 @@ PROFILES: dict[str, Profile] = {
         include_usage=True,
         supports_n=True,
         continuation="partial",
+        usage_place="final_chunk",  # in each choice, if not asked for
+        reasoning=("reasoning_content",),
         counting="moonshot",
     ),
     "openrouter": Profile(
@@ -137,6 +180,12 @@ PROFILES: dict[str, Profile] = {
         url_variable="OPENROUTER_BASE_URL",
         parameters=OPENAI | {"top_k", "min_p", "reasoning", "provider", "models", "plugins"},
         continuation="trailing",
+        continues_model=_routed_goes_on,
+        may_repeat=True,  # some of its providers do
+        streams_best=True,
+        usage_place="top_level",
+        reasoning=("reasoning", "reasoning_details"),
+        errors=("nested", "in_200", "in_stream"),
     ),
     "deepseek": Profile(
         label="DeepSeek",
@@ -146,6 +195,8 @@ PROFILES: dict[str, Profile] = {
         parameters=COMMON | {"presence_penalty", "frequency_penalty", "response_format", "thinking"},
         include_usage=True,
         continuation="prefix",
+        usage_place="top_level",
+        reasoning=("reasoning_content",),
         close_stops=True,
     ),
     "gemini": Profile(
@@ -158,7 +209,11 @@ PROFILES: dict[str, Profile] = {
         parameters=GEMINI,
         supports_n=True,
         continuation="trailing",
+        may_repeat=True,
         terminator="",
+        usage_place="last",
+        reasoning=("parts[].thought",),
+        errors=("nested", "array", "in_stream"),
         counting="gemini",
         close_stops=False,
     ),
@@ -166,6 +221,8 @@ PROFILES: dict[str, Profile] = {
         label="Gemini (OpenAI-compatible)",
         base_url="https://generativelanguage.googleapis.com/v1beta/openai",
         parameters=COMMON | {"reasoning_effort"},
+        usage_place="top_level",
+        errors=("array",),
         close_stops=False,
     ),
     "anthropic": Profile(
@@ -178,7 +235,12 @@ PROFILES: dict[str, Profile] = {
         headers={"anthropic-version": "2023-06-01"},
         parameters=COMMON | {"top_k", "thinking", "metadata", "service_tier"},
         continuation="trailing",
+        continues_model=_claude_goes_on,
+        trims_kept=True,
         terminator="message_stop",
+        usage_place="merged",
+        reasoning=("thinking_delta",),
+        errors=("nested", "in_stream"),
         counting="anthropic",
         close_stops=True,
     ),
@@ -192,8 +254,12 @@ PROFILES: dict[str, Profile] = {
         local_port=11434,
         parameters=OLLAMA,
         continuation="trailing",
+        may_repeat=True,
         terminator="done",
         thinks_in_text=True,
+        usage_place="last",
+        reasoning=("thinking", "<think>"),
+        errors=("flat", "in_stream"),
         close_stops=True,
         timers=LOCAL,
     ),
@@ -201,12 +267,15 @@ PROFILES: dict[str, Profile] = {
         label="KoboldCpp (text)",
         dialect="kobold",
         base_url="http://127.0.0.1:5001",
+        key_variable="KOBOLD_API_KEY",
         url_variable="KOBOLD_BASE_URL",
         needs_key=False,
         parameters=KOBOLD | {"min_p"},
         continuation="trailing",
         terminator="",
         thinks_in_text=True,
+        reasoning=("<think>",),
+        errors=("detail",),
         counting="koboldcpp",
         cancelling="koboldcpp",
         close_stops=True,
@@ -225,6 +294,9 @@ PROFILES: dict[str, Profile] = {
         continuation="trailing",
         terminator="",
         thinks_in_text=True,
+        says_finish=False,
+        reasoning=("<think>",),
+        errors=("detail",),
         close_stops=False,
         timers=LOCAL,
     ),
@@ -236,6 +308,9 @@ PROFILES: dict[str, Profile] = {
         parameters=frozenset({"use_search", "conversation_id"}),
         fake_usages=frozenset({(1, 1)}),
         filter_sentence="\n[内容由于不合规被停止生成，我们换个话题吧]",
+        streams_best=True,
+        usage_place="top_level",
+        errors=("flat", "in_200", "in_answer", "hidden"),
         close_stops=False,
     ),
     "freegpt35": Profile(
@@ -246,6 +321,7 @@ PROFILES: dict[str, Profile] = {
         parameters=frozenset(),
         terminator="",
         failing_prefix="Error message from OpenAI: ",
+        errors=("nested", "in_200", "in_stream", "in_answer"),
         model_paths=(),
         close_stops=False,
     ),
@@ -256,6 +332,9 @@ PROFILES: dict[str, Profile] = {
         parameters=OPENAI,
         include_usage=True,
         thinks_in_text=True,
+        usage_place="final_chunk",
+        reasoning=("reasoning", "<think>"),
+        errors=("nested", "hidden"),
         close_stops=True,
         timers=LOCAL,
     ),
@@ -269,6 +348,9 @@ PROFILES: dict[str, Profile] = {
         parameters=SAMPLERS,
         include_usage=True,
         thinks_in_text=True,
+        usage_place="final_chunk",
+        reasoning=("reasoning", "reasoning_content", "<think>"),
+        errors=("nested", "in_stream", "hidden"),
         model_paths=("/api/v1/models", "models"),
         close_stops=True,
         timers=LOCAL,
@@ -285,6 +367,9 @@ PROFILES: dict[str, Profile] = {
         supports_n=True,
         continuation="trailing",
         thinks_in_text=True,
+        usage_place="final_chunk",
+        reasoning=("reasoning_content", "<think>"),
+        errors=("nested", "in_stream"),
         counting="llamacpp",
         close_stops=True,
         timers=LOCAL,
@@ -301,6 +386,9 @@ PROFILES: dict[str, Profile] = {
         supports_n=True,
         continuation="final_message",
         thinks_in_text=True,
+        usage_place="final_chunk",
+        reasoning=("reasoning", "reasoning_content", "<think>"),
+        errors=("nested", "flat", "in_stream"),
         counting="vllm",
         close_stops=True,
         timers=LOCAL,
@@ -314,9 +402,13 @@ PROFILES: dict[str, Profile] = {
         local_port=5001,
         parameters=SAMPLERS,
         include_usage=True,
-        continuation="trailing",  # up to 1.76 it opens a new turn instead
+        continuation="trailing",  # up to 1.76 it opens a new turn instead, and says it all again
+        may_repeat=True,
         fake_usages=frozenset({(100, 100)}),
         thinks_in_text=True,
+        usage_place="final_chunk",  # of the newest
+        reasoning=("reasoning_content", "<think>"),
+        errors=("detail", "hidden"),
         counting="koboldcpp",
         cancelling="koboldcpp",
         close_stops=True,
@@ -330,6 +422,8 @@ PROFILES: dict[str, Profile] = {
         needs_key=False,
         parameters=SAMPLERS,
         thinks_in_text=True,
+        reasoning=("<think>",),
+        errors=("nested", "flat", "detail", "text", "in_stream"),
         timers=LOCAL,
     ),
     "demo": Profile(
@@ -337,6 +431,7 @@ PROFILES: dict[str, Profile] = {
         include_usage=True,
         supports_n=True,
         continuation="trailing",
+        usage_place="final_chunk",
         close_stops=True,
     ),
 }
