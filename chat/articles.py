@@ -40,6 +40,13 @@ class Article:
         return self.siblings[self.place] if self.place < len(self.siblings) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Lineup:
+    """Answers that were asked for together, side by side until one of them is gone on with."""
+
+    lineup: list[Article]
+
+
 def labels() -> Labels:
     """The words inside rendered text, in the language that is active."""
     return Labels(
@@ -62,15 +69,31 @@ def labels() -> Labels:
     )
 
 
-def articles(thread: list[Message]) -> list[Article]:
-    """A thread as the page shows it; a reply that is still arriving with what is saved of it."""
-    siblings = _siblings(thread)
-    partials = _partials(thread)
-    return [_article(message, siblings[message.parent_id], partials.get(message.completion_id)) for message in thread]
+def articles(thread: list[Message]) -> list[Article | Lineup]:
+    """A thread as the page shows it; a reply that is still arriving with what is saved of it.
+
+    If it ends in one of several answers that were asked for together, it ends in all of them.
+    """
+    if not thread:
+        return []
+    end = _together(thread[-1])
+    shown = [*thread[:-1], *end]
+    siblings, partials = _siblings(shown), _partials(shown)
+    found = [_article(message, siblings[message.parent_id], partials.get(message.completion_id)) for message in shown]
+    return found if len(end) == 1 else [*found[: -len(end)], Lineup(found[-len(end) :])]
+
+
+def _together(message: Message) -> list[Message]:
+    if not message.completion or message.children.exists():
+        return [message]
+    asked = Message.objects.filter(completion__ask=message.completion.ask, parent=message.parent_id)
+    return list(asked.select_related("completion__model__provider").defer("completion__arrivals").order_by("pk"))
 
 
 def article(message: Message) -> Article:
-    return articles([message])[0]
+    """One by itself, whatever was asked for together with it."""
+    partial = _partials([message]).get(message.completion_id)
+    return _article(message, _siblings([message])[message.parent_id], partial)
 
 
 def _article(message: Message, siblings: list[int], partial: Transcript | None) -> Article:

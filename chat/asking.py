@@ -4,7 +4,7 @@ Its mirror is settlement, the only way out.
 """
 
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -30,21 +30,29 @@ class CannotContinue(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for: so many answers of each of these models, side by side."""
+
+    models: list[LanguageModel]
+    n: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """What an ask made: the person's message if there is one, and the completion with its n empty choices."""
+    """What an ask made: the person's message if there is one, and the completions with their empty choices."""
 
     conversation: Conversation
     message: Message | None
-    completion: Completion
+    completions: list[Completion]
     repeated: bool = False  # the key was known: nothing was made, this is what it made the first time
 
     @property
     def choices(self) -> list[Message]:
-        return list(self.completion.messages.order_by("choice_index"))
+        return list(Message.objects.filter(completion__in=self.completions).order_by("pk"))
 
 
 def send(
-    person: Person, *, text: str, model: LanguageModel, key: UUID, conversation: Conversation | None, parent: int | None
+    person: Person, *, text: str, wish: Wish, key: UUID, conversation: Conversation | None, parent: int | None
 ) -> Asked:
     """A new message under `parent`, a message's id, or at the root; with no conversation, in a new one."""
 
@@ -52,35 +60,35 @@ def send(
         place = conversation or _new_conversation(person, text)
         _refuse_under_unsettled(place, parent)
         message = place.messages.create(parent_id=parent, role=Message.Role.USER, text=text, key=key)
-        return _queue(person, place, model, parent=message, message=message)
+        return _queue(person, place, wish, parent=message, message=message)
 
     return _once(person, key, text, make)
 
 
-def edit(person: Person, original: Message, *, text: str, model: LanguageModel, key: UUID) -> Asked:
+def edit(person: Person, original: Message, *, text: str, wish: Wish, key: UUID) -> Asked:
     """A sibling of a message of the person's own; the old thread stays."""
-    return send(person, text=text, model=model, key=key, conversation=original.conversation, parent=original.parent_id)
+    return send(person, text=text, wish=wish, key=key, conversation=original.conversation, parent=original.parent_id)
 
 
-def regenerate(person: Person, reply: Message, *, model: LanguageModel, key: UUID) -> Asked:
+def regenerate(person: Person, reply: Message, *, wish: Wish, key: UUID) -> Asked:
     """Another answer to the same message, beside the first."""
 
     def make() -> Asked:
         _refuse_unsettled(reply)
-        return _queue(person, reply.conversation, model, parent=reply.parent, key=key)
+        return _queue(person, reply.conversation, wish, parent=reply.parent, key=key)
 
     return _once(person, key, "", make)
 
 
 def go_on(person: Person, reply: Message, *, key: UUID) -> Asked:
     """A sibling that begins with the kept text and continues it, by the same model."""
-    model = reply.completion.model
+    wish = Wish([reply.completion.model])
 
     def make() -> Asked:
         _refuse_unsettled(reply)
         if not can_continue(reply):
             raise CannotContinue
-        return _queue(person, reply.conversation, model, parent=reply.parent, key=key, prefix=reply.text)
+        return _queue(person, reply.conversation, wish, parent=reply.parent, key=key, prefix=reply.text)
 
     return _once(person, key, reply.text, make)
 
@@ -115,7 +123,8 @@ def _earlier(person: Person, key: UUID, text: str) -> Asked | None:
         raise KeyReused(known)
     reply = known if known.completion_id else known.children.order_by("id").first()
     message = known if known.role == Message.Role.USER else None
-    return Asked(known.conversation, message, reply.completion, repeated=True)
+    lineup = Completion.objects.filter(ask=reply.completion.ask).order_by("pk")
+    return Asked(known.conversation, message, list(lineup), repeated=True)
 
 
 def _new_conversation(person: Person, text: str) -> Conversation:
@@ -146,35 +155,41 @@ def _refuse_unsettled(reply: Message) -> None:
 def _queue(
     person: Person,
     conversation: Conversation,
-    model: LanguageModel,
+    wish: Wish,
     *,
     parent: Message,
     message: Message | None = None,
     key: UUID | None = None,
     prefix: str = "",
-    n: int = 1,
 ) -> Asked:
-    completion = Completion.objects.create(
-        account=Account.of(person),
-        person=person,
-        conversation=conversation,
-        model=model,
-        n=n,
-        streamed=model.streamed,
-        max_output=model.max_output,
-    )
+    ask, account = uuid4(), Account.of(person)
+    common = {"ask": ask, "account": account, "person": person, "conversation": conversation}
+    completions = [
+        Completion.objects.create(model=model, n=n, streamed=model.streamed, max_output=model.max_output, **common)
+        for model in wish.models
+        for n in _shares(model, wish.n)
+    ]
     choices = [
-        conversation.messages.create(
+        Message(
+            conversation=conversation,
             parent=parent,
             role=Message.Role.ASSISTANT,
             completion=completion,
             choice_index=index,
             text=prefix,
             prefix_length=len(prefix),
-            key=key if index == 0 else None,
         )
-        for index in range(n)
+        for completion in completions
+        for index in range(completion.n)
     ]
-    conversation.leaf, conversation.model, conversation.active = choices[0], model, timezone.now()
+    choices[0].key = key
+    for choice in choices:
+        choice.save()
+    conversation.leaf, conversation.model, conversation.active = choices[0], wish.models[0], timezone.now()
     conversation.save(update_fields=["leaf", "model", "active"])
-    return Asked(conversation, message, completion)
+    return Asked(conversation, message, completions)
+
+
+def _shares(model: LanguageModel, n: int) -> list[int]:
+    """One completion with n choices, whose prompt is billed once; n of one where the provider cannot."""
+    return [n] if model.provider.facts.supports_n else [1] * n

@@ -8,20 +8,39 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.models import LanguageModel
 
+MOST_ANSWERS = 8
+
 
 class AskForm(forms.Form):
     """The hidden half of every form that asks for a reply: its key makes a double click one message."""
 
     key = forms.UUIDField(error_messages={"required": _("This form has no key. Reload the page and send again.")})
-    model = forms.ModelChoiceField(
+    model = forms.ModelMultipleChoiceField(
         LanguageModel.objects.none(),
         required=False,
-        error_messages={"invalid_choice": _("This model is not available any more. Choose another one.")},
+        error_messages={
+            "invalid_choice": _("This model is not available any more. Choose another one."),
+            "invalid_pk_value": _("This model is not available any more. Choose another one."),
+        },
+    )
+    n = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MOST_ANSWERS,
+        error_messages=dict.fromkeys(
+            ("min_value", "max_value", "invalid"), _("One to eight answers can be asked for at a time.")
+        ),
     )
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["model"].queryset = LanguageModel.objects.usable()
+
+    def clean(self) -> dict:
+        fields = super().clean()
+        if len(fields.get("model") or [None]) * (fields.get("n") or 1) > MOST_ANSWERS:
+            raise forms.ValidationError(self.fields["n"].error_messages["max_value"])
+        return fields
 
     @property
     def complaint(self) -> str:

@@ -164,16 +164,25 @@ class Visitor:
         return self.http.post(path, data={k: v for k, v in fields.items() if v is not None}, headers=headers)
 
     def send(
-        self, text: str = "Hello", *, model: str = "", conversation: str = "", parent: int | None = None, key: str = ""
+        self,
+        text: str = "Hello",
+        *,
+        model: str = "",
+        conversation: str = "",
+        parent: int | None = None,
+        key: str = "",
+        n: int | None = None,
     ) -> Sent:
+        """`model`: one name, or several with spaces between."""
         path = f"/c/{conversation}/send/" if conversation else "/c/"
-        fields = {"text": text, "parent": parent, "key": key or str(uuid.uuid4()), "model": self.model_id(model)}
+        models = [self.model_id(name) for name in model.split()]
+        fields = {"text": text, "parent": parent, "key": key or str(uuid.uuid4()), "model": models, "n": n}
         return Sent(self.post(path, **fields), self.site)
 
-    def model_id(self, name: str) -> int | None:
-        found = self.site.rows("SELECT id FROM chat_languagemodel WHERE name = ?", name) if name else []
-        assert found or not name, f"no model {name}"
-        return found[0]["id"] if found else None
+    def model_id(self, name: str) -> int:
+        found = self.site.rows("SELECT id FROM chat_languagemodel WHERE name = ?", name)
+        assert found, f"no model {name}"
+        return found[0]["id"]
 
     @property
     def cookies(self) -> str:

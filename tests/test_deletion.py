@@ -20,15 +20,16 @@ def asked(db):
     provider = Provider.objects.create(name="P", profile="default", base_url="http://127.0.0.1:9/v1")
     model = LanguageModel.objects.create(provider=provider, name="tiny")
     alice = Person.objects.create_user("alice")
-    return asking.send(alice, text="Hi", model=model, key="0" * 31 + "1", conversation=None, parent=None)
+    wish = asking.Wish([model])
+    return asking.send(alice, text="Hi", wish=wish, key="0" * 31 + "1", conversation=None, parent=None)
 
 
 def settled(asked, text: str = "Hello") -> Completion:
-    live = begin(asked.completion.pk, Process.objects.create().pk)
+    live = begin(asked.completions[0].pk, Process.objects.create().pk)
     transcript = Transcript()
     transcript.fold([Opened(200, "terminator"), Delta(0, text)], 0.1)
     assert settlement.settle(live.completion, transcript, Ending("stopped", "person"))
-    return Completion.objects.get(pk=asked.completion.pk)
+    return Completion.objects.get(pk=asked.completions[0].pk)
 
 
 def test_a_purge_removes_the_text_and_keeps_the_ledger(asked):
@@ -50,7 +51,7 @@ def test_a_purge_removes_the_text_and_keeps_the_ledger(asked):
 
 
 def test_a_settlement_that_finds_no_message_still_charges(asked):
-    live = begin(asked.completion.pk, Process.objects.create().pk)
+    live = begin(asked.completions[0].pk, Process.objects.create().pk)
     Message.objects.all().delete()
     transcript = Transcript()
     transcript.fold([Opened(200, "terminator"), Delta(0, "Hello there")], 0.1)

@@ -4,6 +4,8 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.scripted import Stall, chat_stream
+from tests.site import wait_for
+from tests.test_stopping import asked
 
 
 def test_a_message_is_answered_and_everything_is_stored(site, alice):
@@ -104,3 +106,44 @@ def test_a_thread_that_does_not_fit_the_window_loses_its_oldest_turns_and_says_s
     row = site.settled(second.completion)
     assert upstream.requests[-1].body["messages"] == [{"role": "user", "content": "And now?"}]
     assert row["left_out"] == 2
+
+
+def test_several_answers_of_one_model_are_one_call_where_the_provider_can(make_site, upstream):
+    upstream.script("kimi", chat_stream(["Hello"], usage=(7, 9), n=3))
+    site = make_site("kimi", MOONSHOT_BASE_URL=upstream.base_url, MOONSHOT_API_KEY="sk-moon", OPENAI_BASE_URL="")
+    alice = site.visitor("alice")
+    sent = alice.send("Hi", model="kimi", n=3)
+    row = site.settled(sent.completion)
+    assert (row["status"], row["input_tokens"], row["output_tokens"]) == ("complete", 7, 9)
+    replies = site.rows("SELECT * FROM chat_message WHERE role = 'assistant' ORDER BY id")
+    assert [(reply["choice_index"], reply["text"]) for reply in replies] == [(0, "Hello"), (1, "Hello"), (2, "Hello")]
+    assert len(asked(upstream)) == 1 and asked(upstream)[0].body["n"] == 3
+    page = alice.http.get(f"/c/{sent.conversation}/").text
+    assert page.count('data-role="assistant"') == 3
+
+
+def test_a_provider_that_ignores_n_is_noticed(make_site, upstream):
+    upstream.script("kimi", chat_stream(["Only one"], usage=(7, 2)))
+    site = make_site("kimi", MOONSHOT_BASE_URL=upstream.base_url, MOONSHOT_API_KEY="sk-moon", OPENAI_BASE_URL="")
+    sent = site.visitor("alice").send("Hi", model="kimi", n=3)
+    row = site.settled(sent.completion)
+    assert (row["status"], row["reason"]) == ("cut", "missing_choice")
+    assert [reply["text"] for reply in site.rows("SELECT * FROM chat_message WHERE role = 'assistant'")] == ["Only one"]
+
+
+def test_several_models_answer_the_same_message_side_by_side(make_site, upstream):
+    upstream.script("tiny", chat_stream(["I am tiny"], usage=(1, 3)))
+    upstream.script("other", chat_stream(["I am other"], usage=(1, 3)))
+    site = make_site("tiny", "other")
+    alice = site.visitor("alice")
+    sent = alice.send("Hi", model="tiny other", n=2)
+    wait_for(lambda: len(site.charges()) == 4)
+    texts = sorted(reply["text"] for reply in site.rows("SELECT * FROM chat_message WHERE role = 'assistant'"))
+    assert texts == ["I am other", "I am other", "I am tiny", "I am tiny"]
+    chosen = site.rows("SELECT max(id) AS id FROM chat_message")[0]["id"]
+    alice.post(f"/messages/{chosen}/show/")
+    further = alice.send("Go on", model="tiny", conversation=sent.conversation, parent=chosen)
+    site.settled(further.completion)
+    assert asked(upstream)[-1].body["messages"][1]["content"] == site.message(chosen)["text"]
+    refused = alice.send("Too many", model="tiny other", n=5).response
+    assert refused.status_code == 422 and "eight" in refused.text

@@ -55,6 +55,7 @@ class Completion(models.Model):
     person = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     conversation = models.ForeignKey("chat.Conversation", null=True, on_delete=models.SET_NULL)
     model = models.ForeignKey("chat.LanguageModel", on_delete=models.PROTECT)
+    ask = models.UUIDField(default=uuid.uuid4, db_index=True)  # the same for all that were asked for together
     purpose = models.CharField(max_length=10, default="reply")
     n = models.PositiveSmallIntegerField(default=1)
     streamed = models.BooleanField(default=True)

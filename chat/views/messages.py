@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from chat import asking, live
 from chat.access import conversation_for, message_for
 from chat.articles import article, articles
-from chat.asking import Asked
+from chat.asking import Asked, Wish
 from chat.forms import AskForm, MessageForm
 from chat.models import Message
 from chat.views.pages import composer_of, conversation_groups
@@ -34,10 +34,10 @@ def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
     return _asked(
         request,
         form,
-        lambda model: asking.send(
+        lambda wish: asking.send(
             request.user,
             text=fields["text"],
-            model=model,
+            wish=wish,
             key=fields["key"],
             conversation=conversation,
             parent=fields["parent"],
@@ -53,7 +53,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
     text, key = form.cleaned_data["text"], form.cleaned_data["key"]
-    return _asked(request, form, lambda model: asking.edit(request.user, original, text=text, model=model, key=key))
+    return _asked(request, form, lambda wish: asking.edit(request.user, original, text=text, wish=wish, key=key))
 
 
 @require_POST
@@ -63,7 +63,7 @@ def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
     key = form.cleaned_data["key"]
-    return _asked(request, form, lambda model: asking.regenerate(request.user, reply, model=model, key=key))
+    return _asked(request, form, lambda wish: asking.regenerate(request.user, reply, wish=wish, key=key))
 
 
 @require_POST
@@ -73,7 +73,7 @@ def go_on(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
     key = form.cleaned_data["key"]
-    return _asked(request, form, lambda _model: asking.go_on(request.user, reply, key=key))
+    return _asked(request, form, lambda _wish: asking.go_on(request.user, reply, key=key))
 
 
 @require_POST
@@ -113,11 +113,11 @@ def refusal(request: HttpRequest, sentence: str, status: int) -> HttpResponse:
 
 def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> HttpResponse:
     """Asks, tells the person's pages, and answers with the articles where the reply will grow."""
-    model = form.cleaned_data["model"] or composer_of(request, None)["model"]
-    if model is None:
+    chosen = list(form.cleaned_data["model"]) or [composer_of(request, None)["model"]]
+    if chosen == [None]:
         return refusal(request, _("No model can answer yet. An administrator has to connect a provider first."), 409)
     try:
-        asked = ask(model)
+        asked = ask(Wish(chosen, form.cleaned_data["n"] or 1))
     except asking.ReplyUnsettled:
         return refusal(
             request, _("A reply is still arriving here. Stop it, or wait for its end; your text is kept."), 409
@@ -136,7 +136,7 @@ def _answer(request: HttpRequest, asked: Asked) -> HttpResponse:
     conversation = asked.conversation
     if _replaces(asked):
         return _thread_changed(request, conversation)
-    made = ([asked.message] if asked.message else []) + asked.choices
+    made = ([asked.message] if asked.message else []) + asked.choices[:1]
     context = {
         "articles": articles(made),
         "groups": conversation_groups(request, conversation),
