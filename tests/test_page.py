@@ -341,6 +341,22 @@ def test_typing_does_not_scroll_what_is_being_read(reader, upstream):
     reader.page.mouse.click(place["x"] + 40, place["y"] + 10)
     reader.page.keyboard.type("While I read")
     assert reader.page.evaluate("scrollY") == 300
+    reader.page.locator(".title").hover()
+    reader.button("Rename").click()
+    reader.page.keyboard.type("Another title")
+    assert reader.page.evaluate("scrollY") == 300
+
+
+def test_focus_does_not_hide_behind_the_composer(reader, upstream):
+    upstream.script("tiny", chat_stream(["```\nx\n```\n\n" * 30]))
+    reader.send("Go").settled()
+    reader.page.evaluate("scrollTo(0, 0)")
+    reader.button("Copy code").first.focus()
+    for _ in range(40):
+        reader.page.keyboard.press("Tab")
+        bottom = reader.page.evaluate("document.activeElement.getBoundingClientRect().bottom")
+        top = reader.page.evaluate("document.activeElement.getBoundingClientRect().top")
+        assert 56 <= top and bottom <= reader.page.locator(".compose").bounding_box()["y"]
 
 
 def test_the_end_is_said_once_not_word_by_word(reader, upstream):
