@@ -176,7 +176,7 @@ def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
     listed = json.loads(body)
     last = listed.get("last_id")
     if listed.get("has_more") is True and last and isinstance(last, str):
-        return get(endpoint, "/v1/models", f"limit=1000&after_id={quote(last)}")
+        return get(endpoint, "/v1/models", f"limit=1000&after_id={quote(last, safe='')}")
     return None
 
 
