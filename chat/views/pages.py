@@ -66,7 +66,16 @@ def composer_of(request: HttpRequest, conversation: Conversation | None, models:
         "models": models,
         "model": _chosen(request, conversation, models),
         "conversation": conversation,
+        "arriving": _arriving(conversation),
     }
+
+
+def _arriving(conversation: Conversation | None) -> int | None:
+    """A completion that is not settled and was asked for with the thread's last one: what Stop stops."""
+    if conversation is None or conversation.leaf is None or conversation.leaf.completion is None:
+        return None
+    together = Completion.objects.unsettled().filter(ask=conversation.leaf.completion.ask)
+    return together.values_list("pk", flat=True).first()
 
 
 def _chosen(
