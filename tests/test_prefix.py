@@ -4,8 +4,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chat.upstream.contract import BodyEnd, Delta, Event, Finish, Opened, Terminator
+from chat.upstream.contract import BodyEnd, Call, Delta, Endpoint, Event, Finish, Opened, Terminator, Turn
 from chat.upstream.prefix import TAIL, WHOLE, PrefixRemover, WithoutPrefix
+from tests.samples import folded
+from tests.scripted import ScriptedUpstream, chat_stream, whole
+from tests.test_client import read, run
 
 KEPT = "The kept text ends in the middle of a sen"
 
@@ -128,3 +131,31 @@ def test_each_choice_is_cleared_by_itself_and_nothing_else_is_touched() -> None:
     assert reader.feed(f"0:{KEPT[20:]}tence".encode()) == [Delta(0, "tence", role="assistant")]
     assert reader.feed(b"2:The") == [Delta(2, "", role="assistant")]
     assert reader.end() == [Finish(0, "stop", "stop"), Terminator(), Delta(2, "The"), BodyEnd()]
+
+
+@pytest.mark.parametrize(
+    "name, said, text",
+    [
+        ("openrouter", [KEPT[:20], KEPT[20:] + "ten", "ce."], "tence."),
+        ("koboldcpp", [KEPT, "tence."], "tence."),
+        ("moonshot", [KEPT, "tence."], KEPT + "tence."),  # never repeats: what looks so is the answer
+    ],
+)
+def test_an_answer_goes_on_behind_what_was_kept(
+    name: str, said: list[str], text: str, upstream: ScriptedUpstream
+) -> None:
+    upstream.script("tiny", chat_stream(said))
+    turns = (Turn("user", "Hello"), Turn("assistant", KEPT))
+    events = run(read(Call(Endpoint(upstream.base_url, name), "tiny", turns, continues=True)))
+    assert folded(events).choice(0).text == text
+    assert folded(events).incomplete_reason() is None
+    events = run(read(Call(Endpoint(upstream.base_url, name), "tiny", turns[:1])))
+    assert folded(events).choice(0).text == "".join(said)
+
+
+def test_white_space_that_anthropic_refuses_is_not_doubled(upstream: ScriptedUpstream) -> None:
+    upstream.script("/v1/messages", whole({"content": [{"type": "text", "text": " sentence."}]}))
+    turns = (Turn("user", "Hello"), Turn("assistant", "The end of a "))
+    call = Call(Endpoint(upstream.base_url, "anthropic"), "claude-3-opus", turns, continues=True, streamed=False)
+    assert folded(run(read(call))).choice(0).text == "sentence."
+    assert upstream.requests[0].body["messages"][-1]["content"] == "The end of a"

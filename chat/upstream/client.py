@@ -274,7 +274,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def list_models(endpoint: Endpoint) -> list[ListedModel]:
     """What the provider offers; empty where it does not say. Raises UpstreamError."""
-    return _run(_list_models(endpoint))
+    return _run(_list_models(endpoint, connect=5, total=SYNC_SECONDS))
 
 
 def count_tokens(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]) -> int | None:
@@ -302,7 +302,7 @@ def _run(work: Awaitable[T]) -> T:
     return asyncio.run(run())
 
 
-async def _list_models(endpoint: Endpoint, connect: float = 5, total: float = SYNC_SECONDS) -> list[ListedModel]:
+async def _list_models(endpoint: Endpoint, *, connect: float, total: float) -> list[ListedModel]:
     profile = profiles.profile(endpoint.profile)
     dialect = DIALECTS[profile.dialect]
     failure: Failure | None = None
