@@ -17,11 +17,9 @@ def encode(completion: int, news: News, language: str) -> list[dict]:
         case Settled(messages):
             return [{"type": "settled", "completion": completion, "messages": messages}]
         case Line():
-            html = line_html(news, language)
-            return [
-                {"type": "line", "completion": completion, "message": message, "html": html}
-                for message in news.messages
-            ]
+            status = "queued" if news.state == "queued" else "live"
+            line = {"type": "line", "completion": completion, "status": status, "html": line_html(news, language)}
+            return [{**line, "message": message} for message in news.messages]
 
 
 def line_html(line: Line, language: str) -> str:

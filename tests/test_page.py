@@ -252,6 +252,13 @@ def test_a_second_click_on_stop_does_not_send_the_draft(reader, upstream, site):
     assert len(site.rows("SELECT 1 FROM chat_message WHERE role = 'user'")) == 1
 
 
+def test_the_status_of_a_reply_is_on_its_article(reader, upstream):
+    upstream.script("tiny", chat_stream(["Some text"], first=0.3, then=[Stall()]))
+    reader.send("Go")
+    expect(reader.replies.last).to_have_attribute("data-status", "queued")
+    expect(reader.replies.last).to_have_attribute("data-status", "live")
+
+
 def test_escape_stops(reader, upstream):
     upstream.script("tiny", chat_stream(["Some text"], then=[Stall()]))
     reader.send("Go")
@@ -407,6 +414,8 @@ def test_a_lost_line_is_mentioned_and_what_was_missed_is_fetched(reader, alice, 
     expect(reader.page.get_by_text("Reconnecting… nothing is lost")).to_be_hidden()
     expect(reader.page.get_by_text("From elsewhere").first).to_be_visible()
     reader.settled()
+    site.kill()
+    expect(reader.page.get_by_text("Reconnecting… nothing is lost")).to_be_visible()
     reader.complaints.clear()  # Chromium says that the socket could not be opened
 
 
@@ -481,6 +490,70 @@ def test_an_error_of_the_provider_is_said_plainly(reader, upstream):
     upstream.script("tiny", chat_stream(["Better."]))
     reply.get_by_role("button", name="Regenerate").click()
     expect(reader.settled().locator(".prose")).to_have_text("Better.")
+
+
+# Several answers
+
+
+def ask_for(reader: Reader, n: int) -> None:
+    reader.page.get_by_role("combobox", name="Model", exact=True).click()
+    reader.page.locator(".answers label", has_text=str(n)).click()
+    reader.page.keyboard.press("Escape")
+
+
+def test_two_answers_stand_side_by_side_until_one_is_gone_on_with(reader, upstream):
+    upstream.script("tiny", chat_stream(["First answer."]), chat_stream(["Second answer."]))
+    ask_for(reader, 2)
+    reader.send("Go")
+    lineup = reader.page.get_by_role("region", name="2 answers of tiny")
+    expect(lineup.get_by_role("article")).to_have_count(2)
+    for reply in lineup.get_by_role("article").all():
+        expect(reply).to_have_attribute("data-status", "complete")
+    second = reader.page.locator(".plate").nth(1)
+    chosen = second.locator(".prose").inner_text()
+    assert {chosen} < {"First answer.", "Second answer."}
+    second.get_by_role("button", name="Use this one").click()
+    expect(second).to_contain_text("In use")
+    ask_for(reader, 1)
+    reader.send("Go on")
+    expect(reader.page.locator(".lineup")).to_have_count(0)
+    expect(reader.replies.first.locator(".prose")).to_have_text(chosen)
+    expect(reader.replies.first).to_contain_text("2/2")
+    reader.settled()
+
+
+def test_stop_ends_all_answers_that_were_asked_for_together(reader, upstream):
+    upstream.script("tiny", chat_stream(["Some text"], then=[Stall()]))
+    ask_for(reader, 2)
+    reader.send("Go")
+    expect(reader.page.locator(".lineup article", has_text="Some text")).to_have_count(2)
+    reader.button("Stop").click()
+    expect(reader.page.locator(".lineup article[data-status=stopped]")).to_have_count(2)
+    expect(reader.button("Send")).to_be_visible()
+
+
+def test_several_models_answer_side_by_side(make_site, browser, upstream):
+    for name in ("tiny", "small"):
+        upstream.script(name, chat_stream([f"I am {name}."]))
+    site = make_site("tiny", "small")
+    with at_a_page(browser, site.visitor("alice"), site.url) as reader:
+        picker = reader.open("/").connected().page.get_by_role("combobox", name="Model", exact=True)
+        picker.click()
+        reader.page.get_by_role("checkbox", name="Ask several models side by side").check()
+        reader.page.get_by_role("checkbox", name="small").check()
+        reader.page.get_by_role("checkbox", name="tiny").check()
+        others = reader.page.locator("#models [name=model]:checked")
+        for name in set(others.evaluate_all("all => all.map(one => one.dataset.name)")) - {"tiny", "small"}:
+            reader.page.get_by_role("checkbox", name=name).uncheck()
+        reader.page.keyboard.press("Escape")
+        expect(picker).to_contain_text("+1")
+        reader.send("Who?")
+        lineup = reader.page.get_by_role("region", name="2 models")
+        expect(lineup).to_contain_text("I am tiny.")
+        expect(lineup).to_contain_text("I am small.")
+        expect(reader.page.locator("article[data-status=complete]")).to_have_count(2)
+        assert reader.axe() == []
+        assert reader.complaints == []
 
 
 # Conversations

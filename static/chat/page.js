@@ -19,9 +19,7 @@ let awayTimer;
 
 const socket = new PageSocket("/socket/", {
   opened(again) {
-    clearTimeout(awayTimer);
-    root.dataset.connection = "open";
-    net.textContent = "";
+    connection("open");
     watched.clear();
     ended.clear();
     if (again || performance.now() > SLOW_OPENING) { refreshThread(); refreshList() }
@@ -29,13 +27,24 @@ const socket = new PageSocket("/socket/", {
   },
   received(message) { heard[message.type]?.(message) },
   lost(tries) {
-    root.dataset.connection = "away";
+    connection("away");
     awayTimer ??= setTimeout(() => { net.textContent = words.reconnecting }, AWAY_AFTER);
     if (tries > 0) lookForSession();
   },
   signedOut: () => sessionEnded(),
-  refused() { root.dataset.connection = "away"; net.textContent = words.disconnected },
+  refused() { connection("away"); awayIs(words.disconnected) },
 });
+
+function connection(state) {
+  root.dataset.connection = state;
+  if (state === "open") awayIs("");
+}
+
+function awayIs(sentence) {
+  clearTimeout(awayTimer);
+  awayTimer = undefined;
+  net.textContent = sentence;
+}
 
 const heard = {
   frame({ completion, message, part, ops, ack }) {
@@ -43,14 +52,16 @@ const heard = {
     if (container) {
       if (!growing.has(container)) growing.set(container, new GrowingDocument(container));
       growing.get(container).apply(ops);
-      markLanguage(container);
+      if (!container.lang && !judged.has(container)) markLanguage(container);
       toEnd.hidden = following || left() < NEAR;
     } else watch();
     if (ack !== undefined) socket.send({ type: "ack", number: ack });
   },
-  line({ message, html }) {
-    const facts = byId(`message-${message}`)?.querySelector(".facts");
-    if (facts) facts.innerHTML = html;
+  line({ message, html, status }) {
+    const article = byId(`message-${message}`);
+    if (!article) return;
+    article.querySelector(".facts").innerHTML = html;
+    if (status) article.dataset.status = status;
   },
   settled({ completion, messages }) {
     ended.add(String(completion));
@@ -59,7 +70,7 @@ const heard = {
     const gone = [...thread.querySelectorAll(`[data-completion="${completion}"]`)].some(article => !messages.includes(idOf(article)));
     if (gone) refreshThread();
   },
-  gone({ completion }) { watched.delete(String(completion)); refreshThread() },
+  gone({ completion }) { ended.add(String(completion)); refreshThread() },
   list() { refreshList() },
   // `leaf`: the reply that was asked for. Our own requests bring it themselves, before or after this hint.
   changed(message) {
@@ -88,9 +99,10 @@ function watch() {
 
 // As chat/templatetags/page.py tells it of saved text; early, so that lines do not move when the reply settles.
 const HAN = /[\u3400-\u9fff\uf900-\ufaff]/g, KANA = /[\u3040-\u30ff]/g, WORDS = /[\p{L}--[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]]+/gv;
+const judged = new WeakSet();   // containers whose language is known, or will not be known before the end
 function markLanguage(container) {
   const text = container.textContent;
-  if (container.lang || text.length > 300) return;
+  if (text.length > 300) judged.add(container);
   const count = pattern => text.match(pattern)?.length ?? 0;
   if (count(HAN) + count(KANA) > count(WORDS)) container.lang = count(KANA) > count(HAN) / 10 ? "ja" : "zh";
 }
@@ -141,12 +153,16 @@ on("before:swap", (ctx, event) => {
   if (changesThread(ctx)) changes++;
   // What an earlier look has already brought is not shown twice.
   for (const { type, swapSpec, fragment } of event.detail.tasks)
-    if (type === "main" && swapSpec.style === "beforeend") for (const article of fragment.querySelectorAll("article[id]")) byId(article.id)?.remove();
+    if (type === "main" && swapSpec.style === "beforeend") for (const { id } of fragment.querySelectorAll("article, .lineup")) byId(id)?.remove();
 });
 
 on("after:swap", ctx => {
   const done = ctx.response?.status === 200;
-  if (done && ctx.sourceElement === form) follow();
+  if (done && ctx.sourceElement === form) {
+    follow();
+    // Of answers side by side, the one that is gone on with stays.
+    if (thread.querySelector(".lineup:not(:last-child)")) refreshThread();
+  }
   // What was refused because of it can be done now.
   if (done && ctx.target?.matches?.("article") && ctx.target.dataset.status !== "live") notice.querySelector(".refusal")?.remove();
   if (done && ctx.request.method === "POST" && changesThread(ctx)) notice.replaceChildren();
@@ -192,9 +208,8 @@ on("error", ctx => { if (ctx?.request?.method === "POST") say("unreachable") });
 
 function sessionEnded() {
   socket.close();
-  root.dataset.connection = "away";
-  net.textContent = "";
-  clearTimeout(awayTimer);
+  connection("away");
+  awayIs("");
   say("signed-out");
   notice.querySelector("a").search = `?next=${encodeURIComponent(location.pathname)}`;
 }
@@ -417,9 +432,29 @@ models.addEventListener("toggle", event => {
   if (event.newState !== "open") return;
   if (!filter) models.querySelector(":checked")?.focus();
 });
-models.addEventListener("change", event => { if (event.target.name === "model") byId("model-name").textContent = event.target.dataset.name });
+const options = () => [...models.querySelectorAll("[name=model]")];
+const several = byId("several");
+
+models.addEventListener("change", event => {
+  if (event.target === several) askSeveral(several.checked);
+  const chosen = options().filter(option => option.checked);
+  if (!chosen.length && event.target.name === "model") chosen.push(Object.assign(event.target, { checked: true }));
+  const n = models.querySelector("[name=n]:checked").value;
+  const name = chosen[0]?.dataset.name ?? "";
+  byId("model-name").textContent = name + (chosen.length > 1 ? ` +${chosen.length - 1}` : "") + (n > 1 ? ` ×${n}` : "");
+});
+
+function askSeveral(yes) {
+  const first = options().find(option => option.checked);
+  for (const option of options()) option.type = yes ? "checkbox" : "radio";
+  if (first) first.checked = true;
+}
+
 // By arrow keys one looks at several; a pointer or Enter has chosen.
-models.addEventListener("click", event => { if (event.detail > 0 && event.target.closest(".opt") && event.target.type !== "radio") setTimeout(() => models.hidePopover()) });
+models.addEventListener("click", event => {
+  const chosen = event.target.closest(".opt")?.querySelector("[name=model][type=radio]");
+  if (chosen && event.detail > 0 && event.target !== chosen) setTimeout(() => models.hidePopover());
+});
 models.addEventListener("keydown", event => {
   if (event.key === "Enter" && !isComposing(event)) {
     event.preventDefault();
@@ -432,9 +467,9 @@ models.addEventListener("keydown", event => {
 });
 filter?.addEventListener("input", () => {
   const wanted = filter.value.trim().toLowerCase();
-  for (const option of models.querySelectorAll(".opt")) option.hidden = !option.querySelector("span").title.toLowerCase().includes(wanted);
-  for (const group of models.querySelectorAll("fieldset")) group.hidden = !group.querySelector(".opt:not([hidden])");
-  byId("no-model").hidden = Boolean(models.querySelector(".opt:not([hidden])"));
+  for (const option of options()) option.closest(".opt").hidden = !option.closest(".opt").querySelector("span").title.toLowerCase().includes(wanted);
+  for (const group of models.querySelectorAll("fieldset:not(.answers)")) group.hidden = !group.querySelector(".opt:not([hidden])");
+  byId("no-model").hidden = Boolean(models.querySelector("fieldset .opt:not([hidden])"));
 });
 
 // --- keys
