@@ -84,7 +84,7 @@ class Profile:
     include_usage: bool = False  # `stream_options` may be sent
     supports_n: bool = False
     streams: bool = True
-    streams_best: bool = False  # a whole answer could not be ended: better stream what is to be shown at once
+    streams_best: bool = False  # a whole answer cannot be ended, or proved: better stream what is shown at once
 
     continuation: Continuation = ""
     continues_model: Callable[[str], bool] | None = None  # where it depends on the model; None: any
