@@ -13,6 +13,7 @@ is a link until somebody opens it. Every station is bounded: what would cost too
 
 import html
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -35,8 +36,13 @@ MAX_DEPTH = 60  # nested elements in one block: nh3 is quadratic in depth (100,0
 MAX_QUOTES = 200  # leading ">" of a line: comrak is quadratic in them (100,000 take 7 s)
 MAX_COSTLY = 1_000  # occurrences of what comrak does in quadratic time: footnotes, e-mail addresses, cells of a row
 MAX_MATH_SCAN = 2_000_000  # characters that comrak looks through for \) and \] that are missing
-MAX_TEX = 8_000  # math-core 0.9 overflows the C stack, and kills the process, on 20,000 nested groups
-MAX_TEX_OPENERS = 400
+# math-core 0.9 knows no bounds: it overflows the C stack, which kills the process (a level takes up to 2.5 kB), and it
+# takes twice as long for each opening delimiter whose end it does not find: $((((…$ with 40 of them would take hours.
+MAX_TEX = 8_000
+MAX_TEX_DEPTH = 50  # of groups, environments, \left … \right
+MAX_TEX_RUN = 60  # commands in a row, of which each may be the argument of the one before
+MAX_TEX_SWITCHES = 100  # commands that may take all that follows: \color, \over, and \frac without braces
+MAX_TEX_DELIMITERS = 18  # opening ones in one cell: 2 to the power of that is how often a part may be read, in 5 ms
 MAX_CODE = 60_000  # characters to highlight
 MAX_CODE_LINE = 1_000  # some lexers' expressions are cubic in the length of a line
 MAX_LEXING = 0.25  # seconds of CPU; 60 kB of Python take 0.14, of unclosed "/*" 6
@@ -460,6 +466,8 @@ def _bare(address: str) -> str:
 
 def host_of(url: str) -> str:
     """The host as a browser understands it, in ASCII ("xn--…"), or the e-mail address; empty if it cannot be told."""
+    if re.search(r"[\\\s\x00-\x1f]", url):  # a browser takes "\\" for "/", and drops line breaks
+        return ""
     try:
         parts = urlsplit(url)
         if parts.scheme == "mailto":
@@ -591,7 +599,25 @@ _TEX = LatexToMathML(
     max_expansions=100,
     macros={"substack": r"\begin{subarray}{c}#1\end{subarray}"},
 )
-_TEX_OPENERS = re.compile(r"\\left|[{]")
+_TEX_RUN = re.compile(rf"(?:\\[a-zA-Z]+\s*+){{{MAX_TEX_RUN}}}")
+_TEX_SWITCH = re.compile(
+    r"\\(?:color|(?:display|text|script|scriptscript)style|rm|bf|it|sf|tt|cal|over|choose|atop|above|brace|brack)"
+    r"(?![a-zA-Z])|\\(?:[a-z]*frac|[a-z]*binom|overset|underset|stackrel|sideset|prescript|mathchoice)(?!\s*\{)"
+)
+_TEX_REFUSED = re.compile(  # a macro of one's own, or trying alternatives, multiplies what all the rest costs
+    r"\\(?:[gex]?def|let|(?:re|provide)?(?:new)?command|Declare[a-zA-Z]+|mathchoice)(?![a-zA-Z])"
+)
+_OPENING = "".join(chr(code) for code in range(0x2000, 0x3100) if unicodedata.category(chr(code)) in ("Ps", "Pi"))
+_TEX_PERHAPS_OPENING = re.compile(rf"[(\[{_OPENING}]|\\(?:[lu{{]|[bB]ig|mathopen)")
+_TEX_TOKEN = re.compile(
+    r"\\(?:middle|[bB]igg?[mr]?)(?![a-zA-Z])\s*(?:\\[a-zA-Z]+|\\?.)"
+    r"|(?P<right>\\right(?![a-zA-Z])\s*(?:\\[a-zA-Z]+|\\?.))"
+    r"|(?P<left>\\left(?![a-zA-Z])\s*(?:\\[a-zA-Z]+|\\?.))|(?P<begin>\\begin(?![a-zA-Z]))|(?P<end>\\end(?![a-zA-Z]))"
+    r"|\\l(?:eft|dots|eq|e|t|ambda|im|iminf|imsup|imits|n|og|g|and|or|not|abel)(?![a-zA-Z])"
+    rf"|(?P<opening>[(\[{_OPENING}]|\\\{{|\\(?:[bB]igg?l|mathopen|l[a-zA-Z]+|ul[a-zA-Z]+)(?![a-zA-Z]))"
+    r"|(?P<cell>&|\\\\)|\\(?:[a-zA-Z]+|.)|(?P<group>\{)|(?P<ungroup>\})",
+    re.S,
+)
 # Environments that math-core does not know, or would number from 1 in each formula, with an id
 _ENVIRONMENT = re.compile(r"\\(begin|end)\{(\w+)\*?\}(\{\d+\})?")
 _SAME_AS = {
@@ -627,13 +653,48 @@ _DECLARATIONS = {
 @lru_cache(maxsize=1024)
 def mathml(tex: str, *, display: bool) -> str:
     """MathML, or the TeX itself where that cannot be had."""
-    if len(tex) > MAX_TEX or len(_TEX_OPENERS.findall(tex)) > MAX_TEX_OPENERS:
+    if not _affordable_tex(tex):
         return _tex(tex)
     try:
         found = _STYLE.sub(_styled, _TEX.convert_with_local_state(_known_tex(tex), displaystyle=display))
     except LatexError:
         return _tex(tex)
     return found if _HARMLESS.fullmatch(found) else _tex(tex)
+
+
+def _affordable_tex(tex: str) -> bool:
+    if len(tex) > MAX_TEX or _TEX_RUN.search(tex) or _TEX_REFUSED.search(tex):
+        return False
+    if len(_TEX_SWITCH.findall(tex)) > MAX_TEX_SWITCHES:
+        return False
+    groups = tex.count("{") + tex.count("\\left") + tex.count("\\begin")
+    if groups <= MAX_TEX_DEPTH and len(_TEX_PERHAPS_OPENING.findall(tex)) <= MAX_TEX_DELIMITERS:  # nearly always
+        return True
+    depth, steps = _tex_cost(tex)
+    return depth <= MAX_TEX_DEPTH and steps <= 2**MAX_TEX_DELIMITERS
+
+
+def _tex_cost(tex: str) -> tuple[int, int]:
+    """How deep it nests, and how often math-core may read a part of it at worst: as if no delimiter found its end.
+
+    It looks for the end to the end of the cell, and reads what it passed again; also a table that stands there.
+    """
+    depth = deepest = steps = 0
+    cells = [(0, 0)]  # delimiters that are open in each cell around, and the depth at which it ends
+    for token in _TEX_TOKEN.finditer(tex):
+        kind, (opened, level) = token.lastgroup, cells[-1]
+        if kind == "opening":
+            cells[-1] = opened + 1, level
+        elif kind == "cell" and depth == level and len(cells) > 1:
+            steps += 2 ** min(opened, 64)
+            cells[-1] = cells[-2][0], level
+        elif kind == "end" and len(cells) > 1:
+            steps += 2 ** min(cells.pop()[0], 64)
+        depth += (kind in ("group", "left", "begin")) - (kind in ("ungroup", "right", "end"))
+        deepest = max(deepest, depth)
+        if kind == "begin":
+            cells.append((opened, depth))
+    return deepest, steps + sum(2 ** min(opened, 64) for opened, _ in cells)
 
 
 def _known_tex(tex: str) -> str:
