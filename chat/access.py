@@ -16,6 +16,15 @@ def message_for(person: Person, pk: int) -> Message:
     return _one(mine.select_related("conversation", "completion__model__provider").filter(pk=pk))
 
 
+def question_for(person: Person, pk: int) -> Message:
+    """A message that the person wrote."""
+    return _of_role(message_for(person, pk), Message.Role.USER)
+
+
+def reply_for(person: Person, pk: int) -> Message:
+    return _of_role(message_for(person, pk), Message.Role.ASSISTANT)
+
+
 def completion_for(person: Person, pk: int) -> Completion:
     mine = Completion.objects.filter(person=person, conversation__person=person, conversation__deleted=None)
     return _one(mine.select_related("model__provider").filter(pk=pk))
@@ -23,6 +32,12 @@ def completion_for(person: Person, pk: int) -> Completion:
 
 def model_for(person: Person, pk: int) -> LanguageModel:
     return _one(LanguageModel.objects.usable().filter(pk=pk))
+
+
+def _of_role(message: Message, role: str) -> Message:
+    if message.role != role:
+        raise Http404
+    return message
 
 
 def _one(found):

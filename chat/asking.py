@@ -21,6 +21,10 @@ class KeyReused(Exception):
         self.message = message
 
 
+class KeyTaken(Exception):
+    """The key belongs to what somebody else has sent."""
+
+
 class ReplyUnsettled(Exception):
     """The thread ends in a reply that is still arriving."""
 
@@ -108,10 +112,12 @@ def _once(person: Person, key: UUID, text: str, make) -> Asked:
     try:
         with transaction.atomic():
             return _earlier(person, key, text) or make()
-    except IntegrityError:
+    except IntegrityError as error:
         # Two requests with one key at the same moment: the other one has committed.
         if earlier := _earlier(person, key, text):
             return earlier
+        if Message.objects.filter(key=key).exists():
+            raise KeyTaken from error
         raise
 
 

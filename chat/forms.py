@@ -11,11 +11,19 @@ from chat.models import LanguageModel
 MOST_ANSWERS = 8
 
 
+class ModelsField(forms.ModelMultipleChoiceField):
+    def clean(self, value):
+        try:
+            return super().clean(value)
+        except OverflowError as error:  # a number that no database takes
+            raise forms.ValidationError(self.error_messages["invalid_choice"]) from error
+
+
 class AskForm(forms.Form):
     """The hidden half of every form that asks for a reply: its key makes a double click one message."""
 
     key = forms.UUIDField(error_messages={"required": _("This form has no key. Reload the page and send again.")})
-    model = forms.ModelMultipleChoiceField(
+    model = ModelsField(
         LanguageModel.objects.none(),
         required=False,
         error_messages={

@@ -69,6 +69,8 @@ HTTPS = SITE_URL.startswith("https://")
 
 SECRET_KEY = secret_key()
 SECRET_KEY_FALLBACKS = words("SECRET_KEY_FALLBACKS")
+SEALING_KEYS = words("CHAT_KEYS")  # seal the providers' keys; the first seals, all unseal
+SEALING_KEYS_FILE = DATA_DIR / "keys"  # where none are given: made at the first use, and kept
 DEBUG = flag("CHAT_DEBUG", default=False)
 ALLOWED_HOSTS = words("ALLOWED_HOSTS") or ([urlsplit(SITE_URL).hostname] if SITE_URL else own_hosts(HOST))
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS") + ([SITE_URL] if SITE_URL else [])
@@ -235,6 +237,10 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
+        # Anybody can send a foreign Host header, as often as they like.
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
+    }
+    | {
         # These would log addresses and bodies of calls that carry keys and chat text.
         name: {"level": "WARNING"}
         for name in ("httpx", "httpcore", "aiohttp", "daphne", "django.channels", "asyncio", "axes")

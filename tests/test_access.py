@@ -133,3 +133,31 @@ def test_sign_up_can_be_closed(make_site):
     with httpx.Client(base_url=site.url) as nobody:
         assert nobody.get("/sign-up/").status_code == 403
         assert "sign-up" not in nobody.get("/sign-in/").text
+
+
+def test_crafted_requests_get_a_sentence_and_leave_no_traceback(site, alice, secret):
+    settled, _live = secret
+    question = site.message(settled.reply)["parent_id"]
+    key = site.message(question)["key"]
+    bob = site.visitor("bob")
+    answers = [
+        (alice.post("/c/", key=str(uuid.uuid4()), text="x", parent=settled.reply), 409),
+        (bob.post("/c/", key=str(uuid.UUID(key)), text="x"), 409),
+        (alice.post("/c/", key=str(uuid.uuid4()), text="x", model=10**30), 422),
+        (alice.post("/c/", key=str(uuid.uuid4()), text="x", parent=10**30), 409),
+        (alice.post(f"/messages/{question}/continue/", key=str(uuid.uuid4())), 404),
+        (alice.post(f"/messages/{question}/regenerate/", key=str(uuid.uuid4())), 404),
+        (alice.post(f"/messages/{settled.reply}/edit/", key=str(uuid.uuid4()), text="x"), 404),
+        (alice.http.get("/", headers={"Host": "evil.example"}), 400),
+        (alice.post("/csp-report", report="x" * 3_000_000), 204),
+    ]
+    assert [answer.status_code for answer, _status in answers] == [status for _answer, status in answers]
+    assert "Traceback" not in site.log.read_text()
+
+
+def test_the_link_is_good_until_there_is_an_administrator(make_site, upstream):
+    site = make_site()
+    (link,) = wait_for(lambda: re.findall(r"/first/\S+", site.log.read_text()))
+    site.visitor("stranger")
+    with httpx.Client(base_url=site.url) as first:
+        assert first.get(link).status_code == 200

@@ -47,18 +47,22 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def first_visit(request: HttpRequest, token: str) -> HttpResponse:
-    """The link that the server prints while nobody has an account: valid until somebody has one."""
+    """The link that the server prints while there is no administrator: valid until there is one."""
     try:
         signing.loads(token, salt=FIRST_VISIT_SALT, max_age=FIRST_VISIT_AGE)
     except signing.BadSignature:
         raise Http404 from None
-    if Person.objects.exists():
+    if has_administrator():
         return redirect("sign-in")
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         administrator = _first_administrator(form)
         return _welcome(request, administrator) if administrator else redirect("sign-in")
     return render(request, "accounts/first_visit.html", {"form": form})
+
+
+def has_administrator() -> bool:
+    return Person.objects.filter(is_superuser=True, is_active=True).exists()
 
 
 def first_visit_token() -> str:
@@ -71,7 +75,7 @@ def _first_administrator(form: SignUpForm) -> Person | None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("LOCK TABLE chat_person IN SHARE ROW EXCLUSIVE MODE")
-    if Person.objects.exists():
+    if has_administrator():
         return None
     form.instance.is_staff = form.instance.is_superuser = True
     return form.save()

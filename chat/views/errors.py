@@ -27,7 +27,7 @@ def forbidden_csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
 @require_POST
 def csp_report(request: HttpRequest) -> HttpResponse:
     """Browsers report here what the Content-Security-Policy has stopped."""
-    logger.warning("content security policy: %r", request.body[:REPORT_LENGTH])
+    logger.warning("content security policy: %r", request.read(REPORT_LENGTH))
     return HttpResponse(status=204)
 
 

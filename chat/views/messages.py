@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from chat import asking, live
-from chat.access import conversation_for, message_for
+from chat.access import conversation_for, message_for, question_for, reply_for
 from chat.articles import article, articles
 from chat.asking import Asked, Wish
 from chat.forms import AskForm, MessageForm
@@ -27,7 +27,7 @@ def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
     fields = form.cleaned_data
-    if conversation and fields["parent"] and not conversation.messages.filter(pk=fields["parent"]).exists():
+    if fields["parent"] and not (conversation and conversation.messages.filter(pk=fields["parent"]).exists()):
         return refusal(
             request, _("The message that this one answers is gone. Reload the page; your text is kept."), 409
         )
@@ -48,7 +48,7 @@ def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
 @require_POST
 @login_required
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    original = message_for(request.user, pk)
+    original = question_for(request.user, pk)
     form = MessageForm(request.POST)
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
@@ -59,7 +59,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @login_required
 def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
-    reply, form = message_for(request.user, pk), AskForm(request.POST)
+    reply, form = reply_for(request.user, pk), AskForm(request.POST)
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
     key = form.cleaned_data["key"]
@@ -69,7 +69,7 @@ def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @login_required
 def go_on(request: HttpRequest, pk: int) -> HttpResponse:
-    reply, form = message_for(request.user, pk), AskForm(request.POST)
+    reply, form = reply_for(request.user, pk), AskForm(request.POST)
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
     key = form.cleaned_data["key"]
@@ -124,6 +124,8 @@ def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> Ht
         )
     except asking.CannotContinue:
         return refusal(request, _("This reply cannot be continued. Regenerate it instead."), 409)
+    except asking.KeyTaken:
+        return refusal(request, _("This form has no key of its own. Reload the page and send again."), 409)
     except asking.KeyReused as reuse:
         return _key_reused(request, reuse.message)
     live.hint_queued(request.user.pk, asked.conversation.pk, asked.conversation.leaf_id)

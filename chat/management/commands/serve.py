@@ -42,15 +42,14 @@ class Command(BaseCommand):
         await asyncio.to_thread(connect_environment)
 
     async def announce(self, address: tuple[str, int]) -> None:
-        """The address to open; while nobody has an account, with the link that makes an administrator."""
+        """The address to open; while there is no administrator, with the link that makes an administrator."""
         from chat.live.threads import in_reader
-        from chat.models import Person
-        from chat.views.accounts import first_visit_token
+        from chat.views.accounts import first_visit_token, has_administrator
 
         host, port = address
         site = settings.SITE_URL or f"http://{host if host not in ('0.0.0.0', '::') else 'localhost'}:{port}"
         self.stdout.write(f"\n  {settings.SITE_NAME} is at {site}/")
-        if not await in_reader(Person.objects.exists):
+        if not await in_reader(has_administrator):
             self.stdout.write(f"  The first visitor becomes the administrator: {site}/first/{first_visit_token()}/")
         self.stdout.write("")
         self.stdout.flush()
