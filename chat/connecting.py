@@ -51,7 +51,7 @@ def _spoken_at(address: str, name: str) -> str:
 def connect_demo() -> None:
     if settings.DEMO:
         provider, _ = Provider.objects.get_or_create(
-            profile=DEMO, defaults={"name": PROFILES[DEMO].label, "base_url": "http://127.0.0.1/v1"}
+            profile=DEMO, defaults={"name": PROFILES[DEMO].label, "base_url": "http://127.0.0.1/v1", "local": True}
         )
         LanguageModel.objects.get_or_create(provider=provider, name=DEMO)
     else:
@@ -111,5 +111,5 @@ def _provider(profile: str, base_url: str, key_variable: str) -> Provider:
     return Provider.objects.get_or_create(
         base_url=base_url,
         profile=profile,
-        defaults={"name": name[:80], "key_variable": key_variable},
+        defaults={"name": name[:80], "key_variable": key_variable, "local": True},
     )[0]

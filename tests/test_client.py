@@ -56,7 +56,7 @@ def run(work: Awaitable[T]) -> T:
 
 
 def call(base_url: str, profile: str = "openai", **more: object) -> Call:
-    return Call(Endpoint(base_url, profile, KEY), "tiny", (Turn("user", "Hello"),), **more)
+    return Call(Endpoint(base_url, profile, KEY, local=True), "tiny", (Turn("user", "Hello"),), **more)
 
 
 async def read(asked: Call) -> list[Event]:
@@ -328,7 +328,7 @@ def test_a_long_prompt_that_the_upstream_does_not_take_is_not_sent_on_after_the_
         await asyncio.sleep(0.1)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        endpoint = Endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "openai")
+        endpoint = Endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "openai", local=True)
         run(stop(Call(endpoint, "tiny", (long,))))
         taken, _address = listener.accept()
         with taken:
@@ -507,7 +507,7 @@ def test_a_server_that_does_not_take_the_connection() -> None:
 
 
 def test_a_key_that_cannot_be_sent_is_an_auth_failure(upstream: ScriptedUpstream) -> None:
-    asked = Call(Endpoint(upstream.base_url, "openai", "sk-密钥"), "tiny", (Turn("user", "Hello"),))
+    asked = Call(Endpoint(upstream.base_url, "openai", "sk-密钥", local=True), "tiny", (Turn("user", "Hello"),))
     (failure,) = run(read(asked))
     assert isinstance(failure, Failure)
     assert failure.kind == "auth"
@@ -564,7 +564,7 @@ def test_an_error_that_repeats_the_key_is_shown_without_it(upstream: ScriptedUps
 
 
 def endpoint(upstream: ScriptedUpstream, profile: str = "openai") -> Endpoint:
-    return Endpoint(upstream.base_url, profile, KEY)
+    return Endpoint(upstream.base_url, profile, KEY, local=True)
 
 
 def test_models_are_listed(upstream: ScriptedUpstream) -> None:

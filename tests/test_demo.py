@@ -161,7 +161,7 @@ def test_models_are_listed() -> None:
 
 def test_only_its_own_site_may_ask() -> None:
     async def ask_with_another_key() -> list:
-        endpoint = Endpoint(demo.endpoint().base_url, "demo", "another")
+        endpoint = Endpoint(demo.endpoint().base_url, "demo", "another", local=True)
         return [event async for events in client.answer(Call(endpoint, "demo", ())) for event in events]
 
     failure = with_demo(ask_with_another_key)[1]

@@ -1,22 +1,38 @@
 """Who serves models, and what a person picks."""
 
 import os
+from urllib.parse import urlsplit
 
-from django.db import models
+from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
+from chat.models.sealing import CannotUnseal, resealed, seal, unseal
 from chat.upstream import demo
 from chat.upstream.contract import Endpoint
 from chat.upstream.profiles import Profile, profile
 
+ENDING = 4  # characters of a key that are shown
+LONG_KEY = 12  # of a shorter one, none
+
 
 class Provider(models.Model):
-    """Who serves models: a base URL and how it speaks. The key stays in the environment, under `key_variable`."""
+    """Who serves models: a base URL and how it speaks.
+
+    Its key was pasted, and is sealed here, or is in the environment, under `key_variable`.
+    """
 
     name = models.CharField(_("name"), max_length=80, unique=True)
     profile = models.CharField(_("profile"), max_length=40)
     base_url = models.URLField(_("base URL"), max_length=300)
     key_variable = models.CharField(_("key variable"), max_length=80, blank=True)
+    sealed_key = models.TextField(blank=True, editable=False)
+    key_ending = models.CharField(_("end of the key"), max_length=4, blank=True, editable=False)
+    local = models.BooleanField(
+        _("on this machine or network"),
+        default=False,
+        help_text=_("Without it, addresses in private networks are refused."),
+    )
     max_streams = models.PositiveSmallIntegerField(
         _("streams at once"),
         null=True,
@@ -41,7 +57,55 @@ class Provider(models.Model):
     def endpoint(self) -> Endpoint:
         if self.profile == "demo":
             return demo.endpoint()  # each process has its own
-        return Endpoint(self.base_url, self.profile, os.environ.get(self.key_variable, ""))
+        try:
+            return Endpoint(self.base_url, self.profile, self._key(), local=self.local)
+        except CannotUnseal:
+            return Endpoint(self.base_url, self.profile, local=self.local, key_lost=True)
+
+    @property
+    def key_is_lost(self) -> bool:
+        return self.endpoint.key_lost
+
+    @sensitive_variables()
+    def keep_key(self, key: str) -> None:
+        """Seals a pasted key, or, empty, forgets the one that was. Of a saved row, outside any transaction.
+
+        The keys that seal are read under the row's lock, so that `reseal` never misses a key sealed by an old one.
+        """
+        with transaction.atomic():
+            Provider.objects.select_for_update().get(pk=self.pk)
+            self.sealed_key = seal(key, self._place) if key else ""
+            self.key_ending = key[-ENDING:] if len(key) >= LONG_KEY else ""
+            self.save(update_fields=["sealed_key", "key_ending"])
+
+    @classmethod
+    def reseal(cls) -> tuple[int, list[str]]:
+        """Seals all keys by the newest: how many, and the names of those whose key cannot be read."""
+        done, lost = 0, []
+        with transaction.atomic():
+            for provider in cls.objects.select_for_update().exclude(sealed_key=""):
+                try:
+                    provider.sealed_key = resealed(provider.sealed_key)
+                except CannotUnseal:
+                    lost.append(provider.name)
+                    continue
+                provider.save(update_fields=["sealed_key"])
+                done += 1
+        return done, lost
+
+    def _key(self) -> str:
+        return unseal(self.sealed_key, self._place) if self.sealed_key else os.environ.get(self.key_variable, "")
+
+    @property
+    def _place(self) -> str:
+        """What a key is sealed for: this row, and the server it was pasted for. It is never sent to another."""
+        return f"provider {self.pk} at {server_of(self.base_url)}"
+
+
+def server_of(base_url: str) -> str:
+    """Scheme, host and port."""
+    parts = urlsplit(base_url.strip())
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
 
 
 class LanguageModelQuerySet(models.QuerySet):
@@ -64,6 +128,12 @@ class LanguageModel(models.Model):
         help_text=_("Seconds a reply goes on when its person has left; empty: until it is finished."),
     )
     streamed = models.BooleanField(_("streamed"), default=True)
+    template = models.CharField(
+        _("instruct template"),
+        max_length=20,
+        blank=True,
+        help_text=_("Where the endpoint takes text only. Empty: by the model’s name."),
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
 
     objects = LanguageModelQuerySet.as_manager()

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from chat.upstream import anthropic_messages, gemini, kobold, ollama_chat, openai_chat, profiles
+from chat.upstream import anthropic_messages, gemini, guard, kobold, ollama_chat, openai_chat, profiles
 from chat.upstream.contract import (
     BodyEnd,
     Call,
@@ -209,15 +209,22 @@ def _without_key(events: list[Event], key: str) -> list[Event]:
 
 async def _send(request: HttpRequest, endpoint: Endpoint, connect: float) -> httpx.Response:
     """The response with its headers, its body unread. Raises UpstreamError if there is none."""
+    if endpoint.key_lost:
+        raise UpstreamError(Failure("auth", "The stored key cannot be read any more. Paste it again.", "key_lost"))
     if not (endpoint.key.isascii() and endpoint.key.strip().isprintable()):
-        raise UpstreamError(Failure("auth", "The key holds characters that cannot be sent."))
+        raise UpstreamError(Failure("auth", "The key holds characters that cannot be sent.", "key_unsendable"))
     if not request.url.startswith(("http://", "https://")) or not _address(endpoint):
         raise UpstreamError(_no_address(endpoint))
     client = _client()
     timeout = httpx.Timeout(None, connect=connect)
     try:
         sent = client.build_request(
-            request.method, request.url, headers=request.headers, content=request.body, timeout=timeout
+            request.method,
+            request.url,
+            headers=request.headers,
+            content=request.body,
+            timeout=timeout,
+            extensions={"local": endpoint.local},
         )
         return await client.send(sent, stream=True)
     except httpx.InvalidURL:
@@ -227,11 +234,24 @@ async def _send(request: HttpRequest, endpoint: Endpoint, connect: float) -> htt
 
 
 def _no_address(endpoint: Endpoint) -> Failure:
-    return Failure("unreachable", f"{_address(endpoint) or 'The base URL'} is not an http or https address.")
+    sentence = f"{_address(endpoint) or 'The base URL'} is not an http or https address."
+    return Failure("unreachable", sentence, "no_address")
 
 
 def _unreachable(endpoint: Endpoint, error: Exception) -> Failure:
-    return Failure("unreachable", f"{_address(endpoint)} cannot be reached: {_reason(error)}.", retryable=True)
+    """Its code says why, for whoever words it in another language."""
+    refused = next((cause for cause in _causes(error) if isinstance(cause, guard.Refused)), None)
+    if refused:
+        return _refused(endpoint, refused)
+    code, reason = _reason(error)
+    return Failure("unreachable", f"{_address(endpoint)} cannot be reached: {reason}.", code, retryable=True)
+
+
+def _refused(endpoint: Endpoint, refused: guard.Refused) -> Failure:
+    where = "is an address in a private network" if refused.place == "local" else "is an address without any server"
+    name = _address(endpoint)
+    whose = name if refused.address in name else f"{name}: {refused.address}"
+    return Failure("unreachable", f"{whose} {where}.", f"{refused.place}_address")
 
 
 def _address(endpoint: Endpoint) -> str:
@@ -244,23 +264,26 @@ def _address(endpoint: Endpoint) -> str:
         return ""
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException) -> tuple[str, str]:
+    """In a word, and in a sentence's second half."""
     causes = list(_causes(error))
-    reasons: tuple[tuple[type[BaseException], str], ...] = (
-        (gaierror, "its name is not known"),
-        (ssl.SSLCertVerificationError, "its certificate is not trusted"),
-        (ssl.SSLError, "it does not speak TLS (is it http instead of https?)"),
-        (ConnectionRefusedError, "nothing listens there"),
-        (httpx.ConnectTimeout, "it did not answer in time"),
-        (ConnectionResetError, "it broke off the connection"),
+    reasons: tuple[tuple[type[BaseException], str, str], ...] = (
+        (gaierror, "unknown_name", "its name is not known"),
+        (ssl.SSLCertVerificationError, "untrusted", "its certificate is not trusted"),
+        (ssl.SSLError, "no_tls", "it does not speak TLS (is it http instead of https?)"),
+        (ConnectionRefusedError, "nothing_listens", "nothing listens there"),
+        (httpx.ConnectTimeout, "late", "it did not answer in time"),
+        (ConnectionResetError, "broken_off", "it broke off the connection"),
     )
-    for kind, reason in reasons:
+    for kind, code, reason in reasons:
         if any(isinstance(cause, kind) for cause in causes):
-            return reason
+            return code, reason
     if isinstance(error, httpx.RemoteProtocolError):
-        return "it closed the connection without an answer" if "closed" in str(error) else "it does not speak HTTP"
+        if "closed" in str(error):
+            return "closed", "it closed the connection without an answer"
+        return "no_http", "it does not speak HTTP"
     told = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
-    return told or "the connection failed"
+    return "failed", told or "the connection failed"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -285,7 +308,7 @@ def count_tokens(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...])
 def listening(base_url: str) -> list[ListedModel] | None:
     """The models of a local server, or None if none is found there."""
     try:
-        return _run(_list_models(Endpoint(base_url, "default"), connect=PROBE_SECONDS, total=1))
+        return _run(_list_models(Endpoint(base_url, "default", local=True), connect=PROBE_SECONDS, total=1))
     except UpstreamError:
         return None
 
@@ -314,10 +337,14 @@ async def _list_models(endpoint: Endpoint, *, connect: float, total: float) -> l
         except UpstreamError as error:
             failure = failure or error.failure
         except ValueError:
-            failure = failure or Failure("upstream", f"{_address(endpoint)} answers, but lists no models.")
+            failure = failure or _no_models(endpoint)
     if failure:
         raise UpstreamError(failure)
     return []
+
+
+def _no_models(endpoint: Endpoint) -> Failure:
+    return Failure("upstream", f"{_address(endpoint)} answers, but lists no models.", "no_models")
 
 
 async def _all_pages(request: HttpRequest, endpoint: Endpoint, connect: float, deadline: float) -> list[ListedModel]:

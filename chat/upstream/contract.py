@@ -40,11 +40,16 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a provider listens and how it speaks. The key never appears in a repr, so not in a log either."""
+    """Where a provider listens and how it speaks. The key never appears in a repr, so not in a log either.
+
+    `local`: it may be on this machine or its network. `key_lost`: it has a key that cannot be read any more.
+    """
 
     base_url: str
     profile: str
     key: str = field(default="", repr=False)
+    local: bool = False
+    key_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

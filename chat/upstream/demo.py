@@ -63,7 +63,7 @@ async def stop() -> None:
 def endpoint() -> Endpoint:
     """Where this process's demo listens; before it has started, a port where nothing does."""
     port = _server.sockets[0].getsockname()[1] if _server else 0
-    return Endpoint(f"http://127.0.0.1:{port}/v1", "demo", _KEY)
+    return Endpoint(f"http://127.0.0.1:{port}/v1", "demo", _KEY, local=True)
 
 
 # HTTP

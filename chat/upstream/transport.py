@@ -16,16 +16,21 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
+from chat.upstream import guard
+
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Raises ConnectTimeout, ConnectError, RemoteProtocolError before the headers, ReadError in the body."""
+    """Raises ConnectTimeout, ConnectError, RemoteProtocolError before the headers, ReadError in the body.
+
+    The extension "local" of a request says that its upstream may be on this machine or its network.
+    """
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by "local"
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
-            response = await self._opened_session().request(
+            response = await self._session(request.extensions.get("local", False)).request(
                 request.method,
                 URL(str(request.url.copy_with(userinfo=b"")), encoded=True),  # httpx made it a header
                 headers=request.headers.multi_items(),
@@ -44,18 +49,20 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("failed") from error
         return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response), request=request)
 
-    def _opened_session(self) -> aiohttp.ClientSession:
-        """Made in the loop that uses it. Cookies would be shared between people; the pool is bounded by our caps."""
-        if self._session is None:
-            # A guard of addresses belongs here, as `socket_factory`: it is called with each address to be connected
-            # to, resolved or literal.
-            connector = _Connector(limit=0, keepalive_timeout=30)
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        return self._session
+    def _session(self, local: bool) -> aiohttp.ClientSession:
+        """Made in the loop that uses it. Cookies would be shared between people; the pool is bounded by our caps.
+
+        Each has connections of its own: none that was opened for a local upstream serves one that may not be there.
+        """
+        if local not in self._sessions:
+            socket_factory = guard.any_socket if local else guard.public_socket
+            connector = _Connector(limit=0, keepalive_timeout=30, socket_factory=socket_factory)
+            self._sessions[local] = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return self._sessions[local]
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
 
 class _Body(httpx.AsyncByteStream):
