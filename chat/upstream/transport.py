@@ -20,7 +20,7 @@ from chat.upstream import guard
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Raises ConnectTimeout, ConnectError, RemoteProtocolError before the headers, ReadError in the body.
+    """Raises InvalidURL, ConnectTimeout, ConnectError, RemoteProtocolError before the headers, ReadError in the body.
 
     The extension "local" of a request says that its upstream may be on this machine or its network.
     """
@@ -39,6 +39,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 ssl=tls_context() if request.url.scheme == "https" else True,
                 timeout=aiohttp.ClientTimeout(connect=request.extensions["timeout"]["connect"]),
             )
+        except aiohttp.InvalidURL as error:  # 127.1, 2130706433: aiohttp takes IPv4 in its usual form only
+            raise httpx.InvalidURL("no address") from error
         except TimeoutError as error:
             raise httpx.ConnectTimeout("timed out") from error
         except aiohttp.ServerDisconnectedError as error:
