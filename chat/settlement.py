@@ -17,6 +17,7 @@ from chat.upstream.contract import Usage
 from chat.upstream.payloads import trusted
 
 RECOUNTS = 3
+ABSURD = 2  # times what can have come
 CUT_REASONS = {"cut": "ended_early"}  # the wire's word for it would say the status twice
 
 Status = Completion.Status
@@ -174,13 +175,22 @@ def _usage(completion: Completion, transcript: Transcript) -> tuple[str, Tokens,
     if completion.attempts == 0 or (transcript.failure and transcript.failure.kind == "unreachable"):
         return Source.NOT_SENT, Tokens.exactly(0, 0), None
     seen = transcript.usage()
-    usage = seen[0] if seen and trusted(completion.model.provider.facts, seen[0]) else None
+    usage = seen[0] if seen and _believable(completion, transcript, seen[0]) else None
     refused = transcript.failure is not None and not transcript.has_begun
     if refused and usage is None:
         return Source.REPORTED, Tokens.exactly(0, 0), None  # refused before the first byte costs nothing
     if usage and usage.input_tokens is not None and usage.output_tokens is not None and _is_final(transcript):
         return Source.REPORTED, Tokens.exactly(usage.input_tokens, usage.output_tokens), usage
     return Source.ESTIMATED, _estimated(completion, transcript, usage), usage
+
+
+def _believable(completion: Completion, transcript: Transcript, usage: Usage) -> bool:
+    """Not a constant, not negative, and no more output than was allowed or can have come, with room for what is hidden.
+
+    Reasoning that a provider does not send counts, too; but within the longest answer that was asked for.
+    """
+    most = ABSURD * max(completion.max_output * completion.n, _own_output(transcript).high)
+    return trusted(completion.model.provider.facts, usage) and (usage.output_tokens or 0) <= most
 
 
 def _is_final(transcript: Transcript) -> bool:

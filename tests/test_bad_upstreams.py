@@ -103,6 +103,22 @@ def test_a_busy_upstream_is_asked_again_when_it_says(site, alice, upstream):
     assert len(site.charges()) == 1
 
 
+def test_an_internal_error_is_not_repeated_since_it_may_have_been_paid(site, alice, upstream):
+    upstream.script("tiny", error(500, "boom"), chat_stream(["again"]))
+    sent = alice.send("Go", model="tiny")
+    row = site.settled(sent.completion)
+    assert (row["status"], row["reason"], row["attempts"]) == ("failed", "upstream", 1)
+
+
+@pytest.mark.parametrize("usage", [(5, 99_999_999), (5, -3), (10**30, 5), (0, 0)])
+def test_absurd_usage_is_not_believed(site, alice, upstream, usage):
+    upstream.script("tiny", chat_stream(["Some words of an answer"], usage=usage))
+    sent = alice.send("Go", model="tiny")
+    row = site.settled(sent.completion)
+    assert (row["status"], row["usage_source"]) == ("complete", "estimated")
+    assert 0 < row["output_tokens"] < 50 and 0 < row["input_tokens"] < 50
+
+
 def test_nothing_is_repeated_after_the_first_delta(site, alice, upstream):
     failing = stream(Send(sse({"error": {"message": "busy", "code": 503}})))
     upstream.script("tiny", failing, chat_stream(["again"]))

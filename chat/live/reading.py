@@ -21,6 +21,8 @@ from chat.upstream.profiles import profile
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
+# Nothing has been worked on, so nothing is paid twice. After an internal error that cannot be known.
+SAFE_TO_REPEAT = ("unreachable", "rate_limited", "overloaded", "busy")
 LONGEST_RETRY_WAIT = 60.0
 ANSWER_CAP = 2_000_000  # characters, all choices together
 CLOSE_SECONDS = 0.8  # Stop must have closed the upstream within a second
@@ -134,7 +136,7 @@ class LiveCompletion(Watched):
 
     def _retry_wait(self, failure: Failure, attempt: int) -> float | None:
         """Seconds until the next attempt; None where there must be none: after the first delta, nothing is repeated."""
-        if not failure.retryable or self.transcript.has_begun:
+        if not failure.retryable or failure.kind not in SAFE_TO_REPEAT or self.transcript.has_begun:
             return None
         wait = failure.retry_after if failure.retry_after is not None else 2.0 ** (attempt - 1)
         return wait if wait <= LONGEST_RETRY_WAIT else None

@@ -56,7 +56,7 @@ ERRORS = {
         gettext_lazy("not reachable"),
         gettext_lazy("The provider did not answer. If it runs on this machine, start it, then regenerate."),
     ),
-    "upstream": (gettext_lazy("an error of its own"), gettext_lazy("Regenerate, or choose another model.")),
+    "upstream": (gettext_lazy("internal error"), gettext_lazy("Regenerate, or choose another model.")),
 }
 STOPS = {
     "administrator": gettext_lazy("An administrator stopped this reply. What had arrived is saved."),
@@ -149,7 +149,9 @@ def _of_failed(message: Message, completion: Completion, can_continue: bool) -> 
             True,
         )
     words, advice = ERRORS.get(completion.reason, ERRORS["upstream"])
-    sentence = f"{_kept(completion)} {advice}".strip()
+    arrived = completion.output_tokens
+    kept = _("What had arrived, %(tokens)s, is saved.") % {"tokens": tokens(arrived)} if arrived else ""
+    sentence = f"{kept} {advice}".strip()
     return Ending(_("Provider error: %(error)s") % {"error": words}, sentence, "warn", True, completion.error)
 
 
