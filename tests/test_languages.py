@@ -279,6 +279,21 @@ def test_nothing_english_is_left_on_a_page_with_replies_of_all_kinds(site, reade
     assert "已停止" in shown and "提供方出错：密钥被拒绝" in shown and "被提供方截断" in shown
 
 
+def test_answers_side_by_side_are_told_in_chinese(make_site, upstream):
+    for name in ("tiny", "二号"):
+        upstream.script(name, chat_stream(["等"], then=[Stall()], n=2))
+    site = make_site("tiny", "二号")
+    reader = in_chinese(site.visitor("alice"))
+    sent = {
+        "tiny 的 2 个回答": reader.send("你好", model="tiny", n=2),
+        "2 个模型": reader.send("你好", model="tiny 二号"),
+    }
+    pages = {f"{head}, sent": one.response for head, one in sent.items()}
+    pages |= {head: reader.http.get(f"/c/{one.conversation}/") for head, one in sent.items()}
+    assert [name for name, page in pages.items() if name.removesuffix(", sent") not in page.text] == []
+    assert left_in_english(pages) == {}
+
+
 ENDS = [("stopped", reason) for reason in ("person", *STOPS)]
 ENDS += [("cut", reason) for reason in ("no_terminator", *CUTS)]
 ENDS += [("failed", reason) for reason in ("not_started", *ERRORS)]
@@ -313,6 +328,7 @@ def test_refusals_are_in_chinese_and_so_are_the_pages_that_carry_them(site, read
         "too long": reader.post("/c/", text="长" * 100_001, key=key),
         "no key": reader.post("/c/", text="你好"),
         "no such model": reader.post("/c/", text="你好", key=key, model="999"),
+        "too many answers": reader.post("/c/", text="你好", key=key, n=9),
         "no such message": reader.post(send, text="你好", key=key, parent=999),
         "too early": reader.post(send, text="你好", key=key, parent=first.reply),
         "not to be continued": reader.post(f"/messages/{first.reply}/continue/", key=key),
