@@ -1,0 +1,30 @@
+"""Measures what design.md, section 8 promises, the baseline beside it: `python -m benchmarks` all, or those named."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import browser, dying, footprint, pressure, servers, streams, ttft
+
+BENCHMARKS: dict[str, Callable[[Path], None]] = {
+    "streams": streams.run,
+    "ttft": ttft.run,
+    "browser": browser.run,
+    "footprint": footprint.run,
+    "pressure": pressure.run,
+    "dying": dying.run,
+}
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        sys.exit(f"No benchmark {', '.join(sorted(unknown))}. There are: {', '.join(BENCHMARKS)}.")
+    print("Medians of a few short rounds. Figures of a machine that others use differ by a fifth from run to run.")
+    with servers.prepared() as prepared:
+        for name in names or BENCHMARKS:
+            BENCHMARKS[name](prepared)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
