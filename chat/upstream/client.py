@@ -5,6 +5,7 @@ nor texts get into logs or exceptions.
 """
 
 import asyncio
+import json
 import logging
 import ssl
 import time
@@ -105,8 +106,10 @@ async def aclose() -> None:
 # An answer as it comes
 
 
-async def answer(call: Call) -> AsyncIterator[list[Event]]:
+async def answer(call: Call, request: HttpRequest | None = None) -> AsyncIterator[list[Event]]:
     """The events of one answer, a list for each network read; Opened first, BodyEnd last.
+
+    `request` is what to send, where it is not what the dialect would.
 
     Trouble of the upstream is an event, never an exception: a Failure alone if it could not be reached. Closing the
     generator, or cancelling who reads it, closes the socket at once, and tells upstreams to which that says little.
@@ -115,7 +118,7 @@ async def answer(call: Call) -> AsyncIterator[list[Event]]:
     dialect = DIALECTS[profile.dialect]
     response, ended = None, False
     try:
-        response = await _send(dialect.request(call), call.endpoint, profile.timers.connect)
+        response = await _send(request or dialect.request(call), call.endpoint, profile.timers.connect)
         reader = _reader(call, response)
         yield reader.start()
         reading = _whole_error(response, reader) if response.status_code >= 300 else _body(response, reader)
@@ -297,32 +300,32 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def list_models(endpoint: Endpoint) -> list[ListedModel]:
     """What the provider offers; empty where it does not say. Raises UpstreamError."""
-    return _run(_list_models(endpoint, connect=5, total=SYNC_SECONDS))
+    return run(_list_models(endpoint, connect=5, total=SYNC_SECONDS))
 
 
 def count_tokens(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]) -> int | None:
     """By the upstream's own tokenizer; None if it has none. Raises UpstreamError."""
-    return _run(_count_tokens(endpoint, model, prompt))
+    return run(_count_tokens(endpoint, model, prompt))
 
 
 def listening(base_url: str) -> list[ListedModel] | None:
     """The models of a local server, or None if none is found there."""
     try:
-        return _run(_list_models(Endpoint(base_url, "default", local=True), connect=PROBE_SECONDS, total=1))
+        return run(_list_models(Endpoint(base_url, "default", local=True), connect=PROBE_SECONDS, total=1))
     except UpstreamError:
         return None
 
 
-def _run(work: Awaitable[T]) -> T:
+def run(work: Awaitable[T]) -> T:
     """In a loop of its own, since a client belongs to its loop. Asserts that none runs here."""
 
-    async def run() -> T:
+    async def closing() -> T:
         try:
             return await work
         finally:
             await aclose()
 
-    return asyncio.run(run())
+    return asyncio.run(closing())
 
 
 async def _list_models(endpoint: Endpoint, *, connect: float, total: float) -> list[ListedModel]:
@@ -336,15 +339,18 @@ async def _list_models(endpoint: Endpoint, *, connect: float, total: float) -> l
             return await _with_contexts(listed, endpoint, connect, deadline)
         except UpstreamError as error:
             failure = failure or error.failure
-        except ValueError:
-            failure = failure or _no_models(endpoint)
+        except ValueError as error:
+            failure = failure or _no_models(endpoint, error)
     if failure:
         raise UpstreamError(failure)
     return []
 
 
-def _no_models(endpoint: Endpoint) -> Failure:
-    return Failure("upstream", f"{_address(endpoint)} answers, but lists no models.", "no_models")
+def _no_models(endpoint: Endpoint, error: ValueError) -> Failure:
+    is_page = isinstance(error, json.JSONDecodeError)
+    return Failure(
+        "upstream", f"{_address(endpoint)} answers, but lists no models.", "no_json" if is_page else "no_models"
+    )
 
 
 async def _all_pages(request: HttpRequest, endpoint: Endpoint, connect: float, deadline: float) -> list[ListedModel]:
