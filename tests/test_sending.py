@@ -147,3 +147,8 @@ def test_several_models_answer_the_same_message_side_by_side(make_site, upstream
     assert asked(upstream)[-1].body["messages"][1]["content"] == site.message(chosen)["text"]
     refused = alice.send("Too many", model="tiny other", n=5).response
     assert refused.status_code == 422 and "eight" in refused.text
+
+
+def test_line_ends_count_once_and_a_line_end_around_the_text_is_none(site, alice):
+    sent = alice.send("\r\n" + "x\r\n" * 49_999 + "x\r\n", model="tiny")
+    assert site.message(sent.messages[0])["text"] == "x\n" * 49_999 + "x"
