@@ -51,6 +51,19 @@ def site(make_site, upstream) -> Site:
     return make_site("tiny")
 
 
+@pytest.fixture(scope="module")
+def shared_site(prepared: Path, tmp_path_factory: pytest.TempPathFactory):
+    """One site for the tests of a file that leave nothing behind which others could meet."""
+    site = Site(copy_of(prepared, tmp_path_factory.mktemp("site")), {"CHAT_STATIC": str(prepared / "static")})
+    yield site.start()
+    site.stop()
+
+
+@pytest.fixture(scope="module")
+def somebody(shared_site: Site) -> Visitor:
+    return shared_site.visitor()
+
+
 @pytest.fixture
 def alice(site: Site) -> Visitor:
     return site.visitor("alice")

@@ -23,29 +23,29 @@ from tests.test_stopping import WORDS, asked
         "",
     ],
 )
-def test_a_foreign_origin_is_refused(site, alice, origin):
+def test_a_foreign_origin_is_refused(shared_site, somebody, origin):
     with pytest.raises(InvalidStatus) as refused:
-        alice.socket(Origin=origin.format(port=site.port))
+        somebody.socket(Origin=origin.format(port=shared_site.port))
     assert refused.value.response.status_code in (400, 403)
 
 
-def test_no_origin_is_refused(alice):
+def test_no_origin_is_refused(somebody):
     with pytest.raises(InvalidStatus):
-        alice.socket(Origin=None)
+        somebody.socket(Origin=None)
 
 
 @pytest.mark.parametrize("cookie", ["", "sessionid=guess", "sessionid", "=;=", "\xff"])
-def test_nobody_gets_in_without_signing_in(alice, cookie):
-    with alice.socket(Cookie=cookie) as page:
+def test_nobody_gets_in_without_signing_in(somebody, cookie):
+    with somebody.socket(Cookie=cookie) as page:
         assert page.closed() == 4401
 
 
-def test_an_unknown_path_is_refused_without_a_traceback(site, alice):
+def test_an_unknown_path_is_refused_without_a_traceback(shared_site):
     from websockets.sync.client import connect
 
     with pytest.raises(InvalidStatus):
-        connect(site.url.replace("http", "ws") + "/elsewhere/", origin=site.url)
-    assert "Traceback" not in site.log.read_text()
+        connect(shared_site.url.replace("http", "ws") + "/elsewhere/", origin=shared_site.url)
+    assert "Traceback" not in shared_site.log.read_text()
 
 
 def test_somebody_elses_completion_cannot_be_watched(site, alice, upstream):
@@ -59,17 +59,17 @@ def test_somebody_elses_completion_cannot_be_watched(site, alice, upstream):
 @pytest.mark.parametrize(
     "junk", ["", "{", "[]", '"watch"', '{"type": "watch"}', '{"type": "watch", "completion": "1"}', "é"]
 )
-def test_junk_closes_the_socket_and_nothing_else(site, alice, junk):
-    with alice.socket() as page:
+def test_junk_closes_the_socket_and_nothing_else(shared_site, somebody, junk):
+    with somebody.socket() as page:
         page.socket.send(junk)
         assert page.closed() == 4400
-    assert "Traceback" not in site.log.read_text()
-    with alice.socket():
+    assert "Traceback" not in shared_site.log.read_text()
+    with somebody.socket():
         pass
 
 
-def test_binary_junk_too(site, alice):
-    with alice.socket() as page:
+def test_binary_junk_too(somebody):
+    with somebody.socket() as page:
         page.socket.send(b"\xff\x00")
         assert page.closed() == 4400
 
