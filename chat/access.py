@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.http import Http404
 
-from chat.models import Completion, Conversation, LanguageModel, Message, Person
+from chat.models import Completion, Conversation, LanguageModel, Message, Person, Provider
 
 
 def conversation_for(person: Person, pk: UUID) -> Conversation:
@@ -38,6 +38,17 @@ def _of_role(message: Message, role: str) -> Message:
     if message.role != role:
         raise Http404
     return message
+
+
+def provider_for(person: Person, pk: int) -> Provider:
+    """Also one that is disabled, for administrators."""
+    return _one(Provider.objects.filter(pk=pk) if person.is_superuser else Provider.objects.none())
+
+
+def listed_model_for(person: Person, pk: int) -> LanguageModel:
+    """Also one that is not offered, for administrators."""
+    listed = LanguageModel.objects.select_related("provider").filter(pk=pk)
+    return _one(listed if person.is_superuser else listed.none())
 
 
 def _one(found):

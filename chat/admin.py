@@ -24,8 +24,8 @@ class PersonAdmin(UserAdmin):
 
 @admin.register(Provider)
 class ProviderAdmin(admin.ModelAdmin):
-    list_display = ["name", "profile", "base_url", "enabled", "trouble"]
-    readonly_fields = ["trouble"]
+    list_display = ["name", "profile", "base_url", "local", "enabled", "trouble"]
+    readonly_fields = ["key_ending", "trouble"]
 
 
 @admin.register(LanguageModel)

@@ -1,16 +1,21 @@
-"""Connects providers: makes the row and lists the models. From the environment, from a server nearby, or the demo."""
+"""Connects providers: makes the row and lists the models.
+
+From the environment, from a server nearby, by what an administrator typed, or the demo.
+"""
 
 import logging
 import os
 from dataclasses import dataclass
+from itertools import count
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
 
-from chat.models import LanguageModel, Provider
+from chat.models import Completion, LanguageModel, Provider
 from chat.upstream import client
-from chat.upstream.profiles import PROFILES
+from chat.upstream.contract import Endpoint, Failure, ListedModel
+from chat.upstream.profiles import PROFILES, Profile
 
 logger = logging.getLogger(__name__)
 
@@ -81,21 +86,65 @@ def connect_nearby(profile: str) -> Provider | None:
     return provider
 
 
-def list_models(provider: Provider) -> None:
+def connect(provider: Provider, key: str, names: list[str]) -> None:
+    """Saves a new provider with its key, if it lists models. Raises UpstreamError, and then nothing is saved.
+
+    `names` of models are those of a provider that has no list: then it is enough that it answers.
+    """
+    listed = _listed(Endpoint(provider.base_url, provider.profile, key, local=provider.local), names)
+    provider.save()
+    if key:
+        provider.keep_key(key)
+    _add_models(provider, listed)
+
+
+def _listed(endpoint: Endpoint, names: list[str]) -> list[ListedModel]:
+    try:
+        listed = client.list_models(endpoint)
+    except client.UpstreamError as error:
+        if not names or error.failure.kind in ("auth", "unreachable"):
+            raise
+        listed = []
+    if not listed and not names:
+        raise client.UpstreamError(client.no_models(endpoint))
+    known = {model.id for model in listed}
+    return listed + [ListedModel(name) for name in dict.fromkeys(names) if name not in known]
+
+
+def remove(provider: Provider) -> bool:
+    """True if it is gone. What replies name, or the next start would bring back, is only disabled; its key is gone."""
+    in_use = Completion.objects.filter(model__provider=provider).exists()
+    if in_use or provider.key_variable or provider.profile == DEMO:
+        provider.keep_key("")
+        provider.enabled = False
+        provider.save(update_fields=["enabled"])
+        return False
+    with transaction.atomic():
+        provider.models.all().delete()
+        provider.delete()
+    return True
+
+
+def list_models(provider: Provider) -> Failure | None:
     """Adds what the provider lists. Its trouble is kept on the row, and a later start tries again."""
     try:
         listed = client.list_models(provider.endpoint)
     except client.UpstreamError as error:
-        provider.trouble = str(error)[:300]
+        provider.note_trouble(str(error))
         logger.warning("%s: cannot list models: %s", provider, provider.trouble)
-    else:
-        provider.trouble = ""
-        _add_models(provider, listed)
-    provider.save(update_fields=["trouble"])
+        return error.failure
+    provider.note_trouble("")
+    _add_models(provider, listed)
+    return None
+
+
+def add_model(provider: Provider, name: str) -> None:
+    """Of a provider that does not list it."""
+    _add_models(provider, [ListedModel(name)])
 
 
 @transaction.atomic
-def _add_models(provider: Provider, listed: list) -> None:
+def _add_models(provider: Provider, listed: list[ListedModel]) -> None:
     known = set(provider.models.values_list("name", flat=True))
     LanguageModel.objects.bulk_create(
         LanguageModel(provider=provider, name=model.id, context_length=model.context_length)
@@ -105,11 +154,23 @@ def _add_models(provider: Provider, listed: list) -> None:
 
 
 def _provider(profile: str, base_url: str, key_variable: str) -> Provider:
-    """The name says where it is, when it is not where the profile says."""
+    """The one that is there, as far as possible with that key; else a new one."""
+    there = Provider.objects.filter(base_url=base_url, profile=profile).order_by("pk")
+    found = there.filter(key_variable=key_variable).first() or there.first()
+    return found or Provider.objects.create(
+        name=free_name(profile, base_url), profile=profile, base_url=base_url, key_variable=key_variable, local=True
+    )
+
+
+def is_nearby(facts: Profile) -> bool:
+    """Whether it is mostly a server of one's own."""
+    return facts.base_url.startswith("http://127.0.0.1")
+
+
+def free_name(profile: str, base_url: str) -> str:
+    """It says where it is, when it is not where the profile says, and which it is, when there are several."""
     facts = PROFILES[profile]
     name = facts.label if base_url == facts.base_url else f"{facts.label} ({urlsplit(base_url).netloc})"
-    return Provider.objects.get_or_create(
-        base_url=base_url,
-        profile=profile,
-        defaults={"name": name[:80], "key_variable": key_variable, "local": True},
-    )[0]
+    taken = set(Provider.objects.values_list("name", flat=True))
+    names = (f"{name[:74]} {number}" if number > 1 else name[:80] for number in count(1))
+    return next(name for name in names if name not in taken)

@@ -137,6 +137,10 @@ class ProviderForm(forms.ModelForm):
         self.fields["max_streams"].min_value = 1
         self.fields["max_streams"].validators.append(MinValueValidator(1, _("A number from 1 on, or nothing.")))
 
+    @property
+    def complaints(self) -> list[str]:
+        return [sentence for sentences in self.errors.values() for sentence in sentences]
+
     def clean_key(self) -> str:
         key = self.cleaned_data["key"].strip()
         if not (key.isascii() and key.isprintable()):
@@ -154,6 +158,19 @@ class NewProviderForm(ProviderForm):
         error_messages = ProviderForm.Meta.error_messages | {
             "profile": {"required": _("Choose who serves the models.")}
         }
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].required = self.fields["base_url"].required = False
+
+    def clean(self) -> dict:
+        fields = super().clean()
+        if profile := fields.get("profile"):
+            if "base_url" in fields:
+                fields["base_url"] = fields["base_url"].strip() or PROFILES[profile].base_url
+            if not fields.get("base_url") and "base_url" not in self.errors:
+                self.add_error("base_url", self.fields["base_url"].error_messages["required"])
+        return fields
 
     def clean_profile(self) -> str:
         if (profile := self.cleaned_data["profile"]) not in CONNECTABLE:

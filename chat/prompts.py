@@ -34,6 +34,7 @@ def call_for(completion: Completion) -> tuple[Call, int]:
         n=completion.n,
         streamed=completion.streamed,
         max_output=completion.max_output,
+        parameters=completion.model.parameters,
         continues=bool(first.prefix_length),
     )
     return call, len(turns) - len(fitting)

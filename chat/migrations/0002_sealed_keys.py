@@ -1,5 +1,7 @@
 from django.db import migrations, models
 
+import chat.models.language_model
+
 LOCAL = {
     "help_text": "Without it, addresses in private networks are refused.",
     "verbose_name": "on this machine or network",
@@ -23,6 +25,13 @@ class Migration(migrations.Migration):
         # Those that exist came from the environment, or were found nearby: they may be where they are.
         migrations.AddField("provider", "local", models.BooleanField(default=True, **LOCAL)),
         migrations.AlterField("provider", "local", models.BooleanField(default=False, **LOCAL)),
+        migrations.AlterField(
+            "provider",
+            "base_url",
+            models.CharField(
+                max_length=300, validators=[chat.models.language_model.check_base_url], verbose_name="base URL"
+            ),
+        ),
         migrations.AddField(
             "languagemodel",
             "template",

@@ -3,6 +3,7 @@
 import os
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
@@ -16,6 +17,19 @@ ENDING = 4  # characters of a key that are shown
 LONG_KEY = 12  # of a shorter one, none
 
 
+def check_base_url(base_url: str) -> None:
+    """Django's own check refuses names without a dot, which networks are full of."""
+    try:
+        parts = urlsplit(base_url.strip())
+        parts.port  # noqa: B018 - raises ValueError if it is none
+    except ValueError:
+        raise ValidationError(_("This is not an address.")) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValidationError(_("A base URL begins with http:// or https://, and a host follows."))
+    if "@" in parts.netloc:
+        raise ValidationError(_("A key in the address would be shown. Put it into its own field."))
+
+
 class Provider(models.Model):
     """Who serves models: a base URL and how it speaks.
 
@@ -24,7 +38,7 @@ class Provider(models.Model):
 
     name = models.CharField(_("name"), max_length=80, unique=True)
     profile = models.CharField(_("profile"), max_length=40)
-    base_url = models.URLField(_("base URL"), max_length=300)
+    base_url = models.CharField(_("base URL"), max_length=300, validators=[check_base_url])
     key_variable = models.CharField(_("key variable"), max_length=80, blank=True)
     sealed_key = models.TextField(blank=True, editable=False)
     key_ending = models.CharField(_("end of the key"), max_length=4, blank=True, editable=False)
@@ -65,6 +79,11 @@ class Provider(models.Model):
     @property
     def key_is_lost(self) -> bool:
         return self.endpoint.key_lost
+
+    def note_trouble(self, trouble: str) -> None:
+        """What went wrong last, or nothing."""
+        self.trouble = trouble[:300]
+        self.save(update_fields=["trouble"])
 
     @sensitive_variables()
     def keep_key(self, key: str) -> None:
@@ -151,6 +170,11 @@ class LanguageModel(models.Model):
     def short_name(self) -> str:
         """What comes after the last slash: `kimi-k2` of `moonshotai/kimi-k2`."""
         return self.name.rsplit("/", 1)[-1]
+
+    @property
+    def parameters(self) -> dict:
+        """What its calls carry besides the prompt."""
+        return {"template": self.template} if self.template else {}
 
     @property
     def can_continue(self) -> bool:

@@ -339,18 +339,17 @@ async def _list_models(endpoint: Endpoint, *, connect: float, total: float) -> l
             return await _with_contexts(listed, endpoint, connect, deadline)
         except UpstreamError as error:
             failure = failure or error.failure
-        except ValueError as error:
-            failure = failure or _no_models(endpoint, error)
+        except json.JSONDecodeError:
+            failure = failure or no_models(endpoint, "no_json")
+        except ValueError:
+            failure = failure or no_models(endpoint)
     if failure:
         raise UpstreamError(failure)
     return []
 
 
-def _no_models(endpoint: Endpoint, error: ValueError) -> Failure:
-    is_page = isinstance(error, json.JSONDecodeError)
-    return Failure(
-        "upstream", f"{_address(endpoint)} answers, but lists no models.", "no_json" if is_page else "no_models"
-    )
+def no_models(endpoint: Endpoint, code: str = "no_models") -> Failure:
+    return Failure("upstream", f"{_address(endpoint)} answers, but lists no models.", code)
 
 
 async def _all_pages(request: HttpRequest, endpoint: Endpoint, connect: float, deadline: float) -> list[ListedModel]:
