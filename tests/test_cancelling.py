@@ -20,7 +20,7 @@ ENDLESS = Answer([Forever(TOKEN, 0.01)], framing="close")
 
 
 def call(upstream: ScriptedUpstream, name: str = "kobold_native", **more: object) -> Call:
-    return Call(Endpoint(upstream.base_url, name, "secret"), "tiny", (Turn("user", "Hello"),), **more)
+    return Call(Endpoint(upstream.base_url, name, "secret", local=True), "tiny", (Turn("user", "Hello"),), **more)
 
 
 async def left_early(asked: Call) -> float:
@@ -84,7 +84,10 @@ def test_what_has_ended_is_not_cancelled(upstream: ScriptedUpstream) -> None:
 
 def test_what_could_not_be_reached_is_not_cancelled() -> None:
     async def read() -> list:
-        return [batch async for batch in client.answer(Call(Endpoint("http://127.0.0.1:9", "kobold_native"), "a", ()))]
+        return [
+            batch
+            async for batch in client.answer(Call(Endpoint("http://127.0.0.1:9", "kobold_native", local=True), "a", ()))
+        ]
 
     assert len(run(read())) == 1
     assert not client._cancelling

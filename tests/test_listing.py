@@ -13,7 +13,7 @@ from tests.scripted import Answer, ScriptedUpstream, SeenRequest, Send, Stall, e
 
 
 def endpoint(upstream: ScriptedUpstream, name: str) -> Endpoint:
-    return Endpoint(upstream.base_url.removesuffix("/v1"), name, "secret")
+    return Endpoint(upstream.base_url.removesuffix("/v1"), name, "secret", local=True)
 
 
 @pytest.mark.parametrize("sample", all_samples("models"), ids=lambda sample: sample.name)

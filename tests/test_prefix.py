@@ -146,16 +146,18 @@ def test_an_answer_goes_on_behind_what_was_kept(
 ) -> None:
     upstream.script("tiny", chat_stream(said))
     turns = (Turn("user", "Hello"), Turn("assistant", KEPT))
-    events = run(read(Call(Endpoint(upstream.base_url, name), "tiny", turns, continues=True)))
+    events = run(read(Call(Endpoint(upstream.base_url, name, local=True), "tiny", turns, continues=True)))
     assert folded(events).choice(0).text == text
     assert folded(events).incomplete_reason() is None
-    events = run(read(Call(Endpoint(upstream.base_url, name), "tiny", turns[:1])))
+    events = run(read(Call(Endpoint(upstream.base_url, name, local=True), "tiny", turns[:1])))
     assert folded(events).choice(0).text == "".join(said)
 
 
 def test_white_space_that_anthropic_refuses_is_not_doubled(upstream: ScriptedUpstream) -> None:
     upstream.script("/v1/messages", whole({"content": [{"type": "text", "text": " sentence."}]}))
     turns = (Turn("user", "Hello"), Turn("assistant", "The end of a "))
-    call = Call(Endpoint(upstream.base_url, "anthropic"), "claude-3-opus", turns, continues=True, streamed=False)
+    call = Call(
+        Endpoint(upstream.base_url, "anthropic", local=True), "claude-3-opus", turns, continues=True, streamed=False
+    )
     assert folded(run(read(call))).choice(0).text == "sentence."
     assert upstream.requests[0].body["messages"][-1]["content"] == "The end of a"
