@@ -273,6 +273,12 @@ def test_an_array_that_is_not_closed_is_cut(end: int) -> None:
     assert transcript.incomplete_reason() == "cut"
 
 
+def test_an_array_is_a_document_that_proves_its_own_end() -> None:
+    events = whole([said("a"), said("b")])
+    assert {event.ends_by for event in events if isinstance(event, Opened)} == {"whole"}
+    assert folded(events).incomplete_reason() == "ended_without_reason"
+
+
 def test_an_element_over_the_cap_is_refused_and_the_next_is_read() -> None:
     decoder = gemini.ArrayDecoder(max_element=50)
     sent = decoder.feed(b'[{"a":"' + b"x" * 30) + decoder.feed(b"x" * 30) + decoder.feed(b'"},{"b":1}]')
