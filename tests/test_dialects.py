@@ -39,6 +39,9 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+SSE = {"Content-Type": TYPES["stream"]}
+
+
 def events_of(name: str, pieces: list[bytes], kind: str = "stream", status: int = 200, n: int = 1) -> list[Event]:
     headers = {"Content-Type": TYPES[kind]}
     reader = DIALECTS[profile(name).dialect].reader(profile(name), status=status, headers=headers, n=n)
@@ -118,6 +121,14 @@ def test_an_error_has_a_kind_whatever_its_shape(name: str) -> None:
     for body in (b"", b"<title>502 Bad Gateway</title>", b'{"detail":"m"}', b'[{"error":{"message":"m"}}]', b"\xff"):
         failures = [event for event in events_of(name, [body], "document", 502) if isinstance(event, Failure)]
         assert [(failure.kind, failure.retryable) for failure in failures] == [("upstream", True)]
+
+
+@every_dialect
+def test_a_ping_is_nothing_whatever_it_holds(name: str) -> None:
+    for data in (b"{}", b'{"type": "ping"}', b"2026-11-20", b""):
+        reader = DIALECTS[profile(name).dialect].reader(profile(name), status=200, headers=SSE, n=1)
+        if profile(name).dialect != "ollama_chat":  # has lines, and no names
+            assert reader.feed(b": ping\n\nevent: ping\ndata: " + data + b"\n\n") == []
 
 
 @every_dialect

@@ -145,7 +145,7 @@ def test_an_answer_goes_on_behind_what_was_kept(
     name: str, said: list[str], text: str, upstream: ScriptedUpstream
 ) -> None:
     upstream.script("tiny", chat_stream(said))
-    turns = (Turn("user", "Hello"), Turn("assistant", KEPT))
+    turns = (Turn("user", KEPT), Turn("assistant", KEPT))
     events = run(read(Call(Endpoint(upstream.base_url, name, local=True), "tiny", turns, continues=True)))
     assert folded(events).choice(0).text == text
     assert folded(events).incomplete_reason() is None
