@@ -4,6 +4,7 @@ Channels awaits each handler to its end, so a handler that waits is deaf; and wh
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable
 from http.cookies import CookieError, SimpleCookie
 from time import monotonic
@@ -25,9 +26,10 @@ from chat.live.threads import in_reader
 from chat.live.watching import Frame, Outbox, PageTooSlow, watch
 from chat.models import Person
 
-SIGNED_OUT, FORBIDDEN, NO_SUCH, TOO_SLOW, JUNK = 4401, 4403, 4404, 4408, 4400
+JUNK, SIGNED_OUT, FORBIDDEN, NO_SUCH, TOO_SLOW, FLOOD = 4400, 4401, 4403, 4404, 4408, 4409
 MOST_SOCKETS = 50  # of one person, in one process
 MOST_WATCHED = 20  # by one page
+MOST_WATCHES, WATCH_SECONDS = 60, 10.0  # each begins with the whole text: a page that asks without end is costly
 RECHECK_SECONDS = 30
 
 
@@ -42,6 +44,7 @@ class PageConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         self.request = _request_of(self.scope)
         self.watching: dict[int, asyncio.Task] = {}
+        self.asked: deque[float] = deque(maxlen=MOST_WATCHES)
         self.outbox = Outbox(self._send_text)
         self.person = await in_reader(_person_of, self.request)
         if self.person is None:
@@ -74,7 +77,7 @@ class PageConsumer(AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         match _command(text_data):
             case {"type": "watch", "completion": int(pk)} if 0 < pk < 2**63:
-                self._watch(pk)
+                await self._watch(pk)
             case {"type": "unwatch", "completion": int(pk)}:
                 if task := self.watching.pop(pk, None):
                     task.cancel()
@@ -83,8 +86,12 @@ class PageConsumer(AsyncWebsocketConsumer):
             case _:
                 await self.close(JUNK)
 
-    def _watch(self, pk: int) -> None:
+    async def _watch(self, pk: int) -> None:
         """A second watch of the same completion begins anew, with the whole."""
+        self.asked.append(monotonic())
+        if len(self.asked) == MOST_WATCHES and self.asked[-1] - self.asked[0] < WATCH_SECONDS:
+            await self.close(FLOOD)
+            return
         if task := self.watching.pop(pk, None):
             task.cancel()
         if len(self.watching) < MOST_WATCHED:

@@ -106,6 +106,12 @@ class SignUpForm(UserCreationForm):
         model = get_user_model()
         fields = ["username"]
 
+    def clean_username(self) -> str:
+        username = self.cleaned_data["username"]
+        if get_user_model().objects.filter(username__iexact=username).exists():
+            raise forms.ValidationError(_("Somebody has this name already. Choose another one."))
+        return username
+
 
 # Providers and their models, by administrators
 

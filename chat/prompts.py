@@ -26,13 +26,14 @@ def call_for(completion: Completion) -> tuple[Call, int]:
     if first.prefix_length:
         turns.append(Turn("assistant", first.text[: first.prefix_length]))
         kept = 2
+    facts = completion.model.provider.facts
     fitting = fitted(turns, room(completion.model), kept=kept)
     call = Call(
         endpoint=completion.model.provider.endpoint,
         model=completion.model.name,
         turns=tuple(fitting),
         n=completion.n,
-        streamed=completion.streamed,
+        streamed=facts.streams and (completion.streamed or facts.streams_best),
         max_output=completion.max_output,
         parameters=completion.model.parameters,
         continues=bool(first.prefix_length),

@@ -1,14 +1,17 @@
 """Alice owns, Bob must not see: every address with an object of hers in it is 404 for others."""
 
 import re
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psutil
 import pytest
 from django.urls import get_resolver
 
 from tests.scripted import chat_stream
-from tests.site import wait_for
+from tests.site import PASSWORD, wait_for
 from tests.test_stopping import WORDS
 
 OPEN = {"sign-in/", "sign-up/", "csp-report", "health", "i18n/", "sign-out/", "first/<str:token>/"}
@@ -161,3 +164,42 @@ def test_the_link_is_good_until_there_is_an_administrator(make_site, upstream):
     site.visitor("stranger")
     with httpx.Client(base_url=site.url) as first:
         assert first.get(link).status_code == 200
+
+
+def test_many_guesses_at_once_take_little_memory(site, alice):
+    """Anybody may try to sign in, in parallel: hashing a password must not take the machine."""
+    process = psutil.Process(site.process.pid)
+
+    def guess(n: int) -> int:
+        with httpx.Client(base_url=site.url, timeout=60) as nobody:
+            nobody.get("/sign-in/")
+            token = {"X-CSRFToken": nobody.cookies["csrftoken"], "Origin": site.url}
+            form = {"username": f"nobody-{n}", "password": "wrong-horse-battery"}
+            return nobody.post("/sign-in/", data=form, headers=token).status_code
+
+    before = process.memory_info().rss
+    most, over = before, threading.Event()
+
+    def look() -> None:
+        nonlocal most
+        while not over.wait(0.01):
+            most = max(most, process.memory_info().rss)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(guess, range(16))) == {200}
+    over.set()
+    looking.join()
+    assert most - before < 200e6
+
+
+def test_names_that_differ_in_case_only_are_one_person(site, alice):
+    with httpx.Client(base_url=site.url) as other:
+        other.get("/sign-up/")
+        token = {"X-CSRFToken": other.cookies["csrftoken"], "Origin": site.url}
+        form = {"username": "Alice", "password1": PASSWORD, "password2": PASSWORD}
+        assert other.post("/sign-up/", data=form, headers=token).status_code == 200
+        answer = other.post("/sign-in/", data={"username": "ALICE", "password": PASSWORD}, headers=token)
+        assert answer.status_code == 302
+    assert len(site.rows("SELECT 1 FROM chat_person")) == 1

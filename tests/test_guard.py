@@ -244,8 +244,6 @@ def test_no_proxy_of_the_environment_leads_around_it(
     assert listener.seen == 0
 
 
-@pytest.mark.parametrize(
-    "address", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:1/", "unix:/x"]
-)
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:1/", "unix:/x"])
 def test_only_http_and_https_are_spoken(address: str) -> None:
     assert trouble(address, local=True).code == "no_address"

@@ -3,7 +3,7 @@
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.scripted import Stall, chat_stream
+from tests.scripted import Answer, Stall, Wait, chat_stream, chat_whole
 from tests.site import wait_for
 from tests.test_stopping import asked
 
@@ -152,3 +152,30 @@ def test_several_models_answer_the_same_message_side_by_side(make_site, upstream
 def test_line_ends_count_once_and_a_line_end_around_the_text_is_none(site, alice):
     sent = alice.send("\r\n" + "x\r\n" * 49_999 + "x\r\n", model="tiny")
     assert site.message(sent.messages[0])["text"] == "x\n" * 49_999 + "x"
+
+
+def test_a_whole_answer_is_asked_for_whole_and_shown_at_once(site, alice, upstream):
+    slow = [Wait(1), *chat_whole("All at once", usage=(5, 3)).steps]
+    upstream.script("tiny", Answer(slow, content_type="application/json"))
+    site.change("UPDATE chat_languagemodel SET streamed = ?", False)
+    with alice.socket() as page:
+        sent = alice.send("Hi", model="tiny")
+        page.watch(sent.completion)
+        frame = page.next("frame")
+        page.next("settled")
+    assert asked(upstream)[0].body["stream"] is False
+    assert frame["ops"] == [{"whole": ["<p>All at once"]}]
+    row = site.settled(sent.completion)
+    assert (row["status"], row["usage_source"], row["output_tokens"]) == ("complete", "reported", 3)
+
+
+def test_a_whole_answer_is_streamed_inside_where_it_could_not_be_ended_otherwise(make_site, upstream):
+    upstream.script("kimi", chat_stream(["Bit ", "by ", "bit"], every=0.3))
+    site = make_site("kimi", KIMI_FREE_BASE_URL=upstream.base_url, KIMI_FREE_API_KEY="token", OPENAI_BASE_URL="")
+    site.change("UPDATE chat_languagemodel SET streamed = ?", False)
+    alice = site.visitor("alice")
+    with alice.socket() as page:
+        sent = alice.send("Hi", model="kimi")
+        page.watch(sent.completion)
+        assert page.next("frame")["ops"] == [{"whole": ["<p>Bit by bit"]}]
+    assert asked(upstream)[0].body["stream"] is True

@@ -126,6 +126,16 @@ def test_a_page_that_never_acknowledges_is_dropped_and_the_reply_goes_on(site, a
     assert site.settled(sent.completion)["status"] == "complete"
 
 
+def test_a_page_that_asks_to_watch_without_end_is_closed(site, alice, upstream):
+    upstream.script("tiny", chat_stream(WORDS, every=0.01))
+    with alice.socket() as page:
+        sent = alice.send("Go", model="tiny")
+        for _ in range(200):
+            page.watch(sent.completion)
+        assert page.closed() == 4409
+    assert site.completion(sent.completion)["status"] == "live"
+
+
 def test_two_tabs_show_the_same_reply(site, alice, upstream):
     upstream.script("tiny", chat_stream(WORDS[:100], every=0.01))
     with alice.socket() as one, alice.socket() as two:

@@ -37,6 +37,7 @@ class LiveCompletion(Watched):
     def __init__(self, completion: Completion, call: Call, messages: dict[int, int], prefixes: dict[int, str]) -> None:
         super().__init__(completion.n, messages, prefixes)
         self.completion = completion
+        self.is_shown_growing = completion.streamed
         self.call = call
         self.began = self.progressed = monotonic()
         self.timers = replace(profile(call.endpoint.profile).timers, **settings.TIMERS)

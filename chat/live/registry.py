@@ -95,6 +95,7 @@ class Registry:
             completion.end(Status.LOST, "restart")
         await self._wait_for_all(SETTLE_SECONDS)
         await demo.stop()
+        await client.aclose()
         await in_writer(Process.objects.filter(pk=self.process).update, dead=True)
 
     async def _wait_for_all(self, seconds: float) -> None:

@@ -21,11 +21,17 @@ class Watched:
         self.prefixes = prefixes
         self.growth = Growth()
         self.settled = False
+        self.is_shown_growing = True
         # By choice, part, and the words of the language that stand inside rendered text.
         self._documents: dict[tuple[int, Part], dict[Labels, Document]] = {}
 
     def documents(self, labels: Labels) -> Iterable[tuple[int, Part, Document]]:
-        """By message id. Made at the first look: what nobody watches is never rendered."""
+        """By message id. Made at the first look: what nobody watches is never rendered.
+
+        A whole answer is shown at once, though it may have been streamed so that it could be ended.
+        """
+        if not (self.settled or self.is_shown_growing):
+            return
         for choice in self.transcript.choices:
             if (message := self.messages.get(choice.index)) is None:
                 continue

@@ -1,13 +1,23 @@
 """Who uses the site, and whom a ledger line names."""
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
+class PersonManager(UserManager):
+    use_in_migrations = False
+
+    def get_by_natural_key(self, username: str) -> "Person":
+        """Who signs in need not remember how the name was capitalised; two names that differ only so are not made."""
+        return self.filter(username=username).first() or self.get(username__iexact=username)
+
+
 class Person(AbstractUser):
     """Somebody who signs in. An administrator is a superuser."""
+
+    objects = PersonManager()
 
     class Meta:
         verbose_name = _("person")

@@ -20,6 +20,7 @@ let awayTimer;
 const socket = new PageSocket("/socket/", {
   opened(again) {
     connection("open");
+    if (notice.dataset.said === "unreachable") notice.replaceChildren();
     watched.clear();
     ended.clear();
     if (again || performance.now() > SLOW_OPENING) { refreshThread(); refreshList() }
@@ -189,7 +190,10 @@ function markCurrent() {
 
 // --- what cannot be done is said beside the composer
 
-const say = name => notice.replaceChildren(byId(`say-${name}`).content.cloneNode(true));
+function say(name) {
+  notice.replaceChildren(byId(`say-${name}`).content.cloneNode(true));
+  notice.dataset.said = name;
+}
 
 on("before:response", (ctx, event) => {
   // Views never redirect what htmx asks: this is the way to the sign-in page.
