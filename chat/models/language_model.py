@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 from chat.models.sealing import CannotUnseal, resealed, seal, unseal
 from chat.upstream import demo
 from chat.upstream.contract import Endpoint
-from chat.upstream.profiles import Profile, profile
+from chat.upstream.profiles import Profile, can_continue, profile
 
 ENDING = 4  # characters of a key that are shown
 LONG_KEY = 12  # of a shorter one, none
@@ -178,4 +178,4 @@ class LanguageModel(models.Model):
 
     @property
     def can_continue(self) -> bool:
-        return bool(self.provider.facts.continuation)
+        return can_continue(self.provider.facts, self.name)
