@@ -16,11 +16,12 @@ from chat.prompts import NothingToAnswer, call_for
 from chat.settlement import figures
 from chat.upstream import client
 from chat.upstream.contract import Call, Turn
+from chat.upstream.profiles import profile
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 5
-TEMPLATE_TOKENS = 8  # what a chat template adds to a message, at most: Moonshot counts messages, not texts
+TEMPLATE_TOKENS = 8  # what a chat template adds to a message, at most
 
 
 async def recount_some() -> None:
@@ -70,7 +71,7 @@ def _count(call: Call, answers: list[str]) -> Tokens | None:
 
 def _count_answer(call: Call, prompt: int | None, text: str) -> tuple[int, int] | None:
     """Its lower bound and its count."""
-    if call.endpoint.profile != "moonshot":
+    if not profile(call.endpoint.profile).counts_messages:
         counted = client.count_tokens(call.endpoint, call.model, text)
         return None if counted is None else (counted, counted)
     together = client.count_tokens(call.endpoint, call.model, (*call.turns, Turn("assistant", text)))

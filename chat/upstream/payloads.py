@@ -27,6 +27,7 @@ from chat.upstream.surrogates import Mender, mended
 from chat.upstream.thinking import ThinkTag
 
 MAX_TOKENS = 100_000_000  # more is no count
+MAX_REASON = 500  # characters, where a sentence stands for one
 FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")  # what a stream begins with, and JSON never
 
 # Any other word is a stop: some proxies put a sentence here.
@@ -152,7 +153,7 @@ class Payloads:
             return
         self._finishes[index] = raw
         reason = reason or self.reason(index, raw)
-        events.append(Finish(index, reason, mended(raw)[:100]))
+        events.append(Finish(index, reason, mended(raw)[:MAX_REASON]))
         if reason == "error":
             kind = "overloaded" if raw == "insufficient_system_resource" else "upstream"
             self.fail(Failure(kind, f"The answer was ended by an error: {scrubbed(raw)}", retryable=True), events)

@@ -102,6 +102,7 @@ class Profile:
     thinks_in_text: bool = False  # an answer may begin with <think> (Q31)
 
     counting: Counting = ""
+    counts_messages: bool = False  # not texts: what is counted holds what a message adds
     cancelling: Cancelling = ""  # beside closing
     model_paths: tuple[str, ...] = ("models",)  # tried in turn; a leading slash: from the server's root
     close_stops: bool | None = None  # whether closing ends the work and its cost; None is unknown (Q36)
@@ -172,6 +173,7 @@ PROFILES: dict[str, Profile] = {
         usage_place="final_chunk",  # in each choice, if not asked for
         reasoning=("reasoning_content",),
         counting="moonshot",
+        counts_messages=True,
     ),
     "openrouter": Profile(
         label="OpenRouter",
@@ -215,6 +217,7 @@ PROFILES: dict[str, Profile] = {
         reasoning=("parts[].thought",),
         errors=("nested", "array", "in_stream"),
         counting="gemini",
+        counts_messages=True,
         close_stops=False,
     ),
     "gemini_compat": Profile(
@@ -242,6 +245,7 @@ PROFILES: dict[str, Profile] = {
         reasoning=("thinking_delta",),
         errors=("nested", "in_stream"),
         counting="anthropic",
+        counts_messages=True,
         close_stops=True,
     ),
     "ollama": Profile(
