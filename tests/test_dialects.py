@@ -1,6 +1,7 @@
 """What holds of every dialect, whatever comes."""
 
 import json
+from inspect import signature
 from urllib.parse import urlsplit
 
 import pytest
@@ -143,6 +144,17 @@ def test_nothing_at_all_is_not_complete(name: str) -> None:
 
 
 # What is sent
+
+
+FUNCTIONS = ["request", "cancel_request", "reader", "models_requests", "next_models_request", "models"]
+FUNCTIONS += ["context_request", "context_length", "count_request", "token_count"]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_all_dialects_are_asked_in_the_same_words(dialect: str) -> None:
+    for name in FUNCTIONS:
+        ours, first = (signature(getattr(module, name)) for module in (DIALECTS[dialect], DIALECTS["openai_chat"]))
+        assert ours == first, name
 
 
 def call(name: str, **more: object) -> Call:
