@@ -145,6 +145,7 @@ def test_a_request_is_one_text() -> None:
     assert body == {
         "prompt": "### Instruction:\nHello\n\n### Response:\n",
         "stop_sequence": ["### Instruction:", "### Response:"],
+        "trim_stop": True,
         "quiet": True,
     }
     assert sent(streamed=False)[0].url == "http://127.0.0.1:5001/api/v1/generate"
@@ -164,7 +165,7 @@ def test_united_gets_what_it_takes_and_answers_whole() -> None:
     request, body = sent("koboldai_united", n=2, max_output=7000, parameters={"stop": stops, "min_p": 0.1})
     assert request.url == "http://127.0.0.1:5000/api/v1/generate"
     assert (body["n"], body["max_length"], len(body["stop_sequence"])) == (2, 512, 10)
-    assert not {"genkey", "min_p"} & set(body)
+    assert not {"genkey", "trim_stop", "min_p"} & set(body)
 
 
 @pytest.mark.parametrize("end", ["", "/", "/api", "/api/v1", "/v1", "/api/v1/generate"])

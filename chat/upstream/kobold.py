@@ -39,8 +39,8 @@ def request(call: Call) -> HttpRequest:
         body["max_length"] = min(call.max_output, profile.output_cap or call.max_output)
     if call.n > 1 and profile.supports_n:
         body["n"] = call.n
-    if profile.cancelling == "koboldcpp":
-        body["genkey"] = call.tag
+    if profile.cancelling == "koboldcpp":  # United refuses fields that it does not know
+        body |= {"genkey": call.tag, "trim_stop": True}
     streamed = call.streamed and profile.streams
     return post(call.endpoint, "/api/extra/generate/stream" if streamed else "/api/v1/generate", body)
 

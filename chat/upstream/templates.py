@@ -6,7 +6,7 @@ so that nobody's text can pass for a turn of somebody else's.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from chat.upstream.contract import Call, Turn
 
@@ -15,22 +15,21 @@ from chat.upstream.contract import Call, Turn
 class Template:
     """What stands before and after each role's text. Without a place of its own a system text precedes the first turn.
 
-    `stops` end an answer: the model would go on with the person's next turn. All strings among them that are no words
-    are marks.
+    `stops` end an answer: the model would go on with the person's next turn. `marks` are what tells turns apart.
     """
 
     label: str
     user: tuple[str, str]
     assistant: tuple[str, str]
     stops: tuple[str, ...]
+    marks: tuple[str, ...]
     system: tuple[str, str] | None = None
-    marks: tuple[str, ...] = field(default=())
 
     def render(self, turns: tuple[Turn, ...], *, continues: bool = False) -> str:
         """Ends where the assistant is to speak, or, continuing, with what it has said so far."""
-        turns = self._placed(turns)
-        kept = turns.pop().text if continues and turns and turns[-1].role == "assistant" else ""
-        said = "".join(self._said(turn) for turn in turns)
+        placed = self._placed(turns)
+        kept = placed.pop().text if continues and placed and placed[-1].role == "assistant" else ""
+        said = "".join(map(self._said, placed))
         opening = self.assistant[0]
         return said + (opening + kept if kept else opening.rstrip(" "))
 
