@@ -25,6 +25,10 @@ class KeyTaken(Exception):
     """The key belongs to what somebody else has sent."""
 
 
+class ConversationGone(Exception):
+    """It was deleted meanwhile."""
+
+
 class ReplyUnsettled(Exception):
     """The thread ends in a reply that is still arriving."""
 
@@ -61,8 +65,9 @@ def send(
     """A new message under `parent`, a message's id, or at the root; with no conversation, in a new one."""
 
     def make() -> Asked:
-        place = conversation or _new_conversation(person, text)
-        _refuse_under_unsettled(place, parent)
+        place = _held(conversation) if conversation else _new_conversation(person, text)
+        if parent is not None:
+            _refuse_unsettled(place.messages.select_related("completion").get(pk=parent))
         message = place.messages.create(parent_id=parent, role=Message.Role.USER, text=text, key=key)
         return _queue(person, place, wish, parent=message, message=message)
 
@@ -78,6 +83,7 @@ def regenerate(person: Person, reply: Message, *, wish: Wish, key: UUID) -> Aske
     """Another answer to the same message, beside the first."""
 
     def make() -> Asked:
+        _held(reply.conversation)
         _refuse_unsettled(reply)
         return _queue(person, reply.conversation, wish, parent=reply.parent, key=key)
 
@@ -89,6 +95,7 @@ def go_on(person: Person, reply: Message, *, key: UUID) -> Asked:
     wish = Wish([reply.completion.model])
 
     def make() -> Asked:
+        _held(reply.conversation)
         _refuse_unsettled(reply)
         if not can_continue(reply):
             raise CannotContinue
@@ -146,11 +153,12 @@ def first_words(text: str) -> str:
     return (cut[: cut.rindex(" ")] if " " in cut[TITLE_LENGTH // 2 :] else cut).rstrip(" ,;:.") + "…"
 
 
-def _refuse_under_unsettled(conversation: Conversation, parent: int | None) -> None:
-    """Two sends under one reply are made one after the other: the second sees what the first has made."""
-    Conversation.objects.select_for_update().get(pk=conversation.pk)
-    if parent is not None:
-        _refuse_unsettled(conversation.messages.select_related("completion").get(pk=parent))
+def _held(conversation: Conversation) -> Conversation:
+    """Its row locked: of two asks the second sees what the first has made, and none is made in what is deleted."""
+    held = Conversation.objects.select_for_update().filter(pk=conversation.pk, deleted=None).first()
+    if held is None:
+        raise ConversationGone
+    return held
 
 
 def _refuse_unsettled(reply: Message) -> None:

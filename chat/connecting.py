@@ -19,6 +19,9 @@ from chat.upstream.profiles import PROFILES, Profile
 
 logger = logging.getLogger(__name__)
 
+LONGEST_NAME = 200
+LARGEST_WINDOW = 2**31
+
 DEMO = "demo"  # the profile, and the model's name (upstream.demo.MODEL)
 
 
@@ -145,12 +148,21 @@ def add_model(provider: Provider, name: str) -> None:
 
 @transaction.atomic
 def _add_models(provider: Provider, listed: list[ListedModel]) -> None:
+    """One odd entry must not cost the others: what cannot be stored is passed over."""
     known = set(provider.models.values_list("name", flat=True))
+    fresh = {model.id: model for model in listed if model.id not in known and is_storable(model.id)}
     LanguageModel.objects.bulk_create(
-        LanguageModel(provider=provider, name=model.id, context_length=model.context_length)
-        for model in listed
-        if model.id not in known
+        LanguageModel(provider=provider, name=name, context_length=_sensible(model.context_length))
+        for name, model in fresh.items()
     )
+
+
+def is_storable(name: str) -> bool:
+    return "\0" not in name and len(name) <= LONGEST_NAME
+
+
+def _sensible(context_length: int | None) -> int | None:
+    return context_length if context_length and 0 < context_length < LARGEST_WINDOW else None
 
 
 def _provider(profile: str, base_url: str, key_variable: str) -> Provider:

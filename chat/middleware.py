@@ -1,8 +1,15 @@
-"""Headers that every answer carries and that no library sets."""
+"""What is done around every view: headers that no library sets, and a sentence when the database is busy."""
 
+import logging
 from collections.abc import Callable
 
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from chat.views.messages import refusal
+
+logger = logging.getLogger(__name__)
 
 PERMISSIONS = "camera=(), microphone=(), geolocation=(), payment=()"
 
@@ -16,3 +23,19 @@ def headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
         return response
 
     return with_headers
+
+
+class BusyDatabase:
+    """A database that somebody else holds for longer than we wait is no error of ours, and passes."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, OperationalError):
+            return None
+        logger.warning("the database is busy: %s", exception)
+        return refusal(request, _("The database is busy. Your text is kept: try again in a moment."), 503)

@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "chat.middleware.BusyDatabase",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "chatsite.urls"

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+import uuid
 from contextlib import contextmanager
 
 import pytest
@@ -53,3 +54,13 @@ def test_a_settlement_waits_for_the_lock(site, alice, upstream):
         pass
     assert site.settled(sent.completion, 10)["status"] == "complete"
     assert len(site.charges()) == 1
+
+
+def test_a_send_while_the_database_is_locked_gets_a_sentence_and_can_be_repeated(site, alice):
+    key = str(uuid.uuid4())
+    with locked(site, 8):
+        refused = alice.send("Hello", model="tiny", key=key).response
+    assert refused.status_code == 503 and "Your text is kept" in refused.text
+    sent = alice.send("Hello", model="tiny", key=key)
+    assert site.settled(sent.completion)["status"] == "complete"
+    assert "Traceback" not in site.log.read_text()

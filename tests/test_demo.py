@@ -208,6 +208,7 @@ KEY = f"Authorization: Bearer {demo.endpoint().key}\r\n".encode()
         (b"POST /v1/chat/completions HTTP/1.1\r\n" + KEY + b"Content-Length: 2\r\n\r\n{}", 400),
         (b"POST /v1/chat/completions HTTP/1.1\r\n" + KEY + b'Content-Length: 16\r\n\r\n{"messages":[7]}', 400),
     ],
+    ids=range(10),  # the key is another one in each process, and must not name a test
 )
 def test_odd_requests_are_answered_with_a_status(request_bytes: bytes, status: int) -> None:
     assert answer_to(request_bytes).split(b" ")[1] == str(status).encode()

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.scripted import Stall, chat_stream
 from tests.site import wait_for
@@ -69,6 +70,24 @@ def test_deleting_stops_what_arrives_and_keeps_the_charge(site, alice, upstream)
     assert len(site.charges()) == 1
     assert alice.http.get(f"/c/{sent.conversation}/").status_code == 404
     assert alice.http.get(f"/messages/{sent.reply}/").status_code == 404
+
+
+def test_nothing_is_asked_in_a_conversation_that_is_being_deleted(site, alice, upstream):
+    """Another tab sends while this one deletes: whatever comes first, nothing goes on in what is gone."""
+    upstream.script("tiny", chat_stream(WORDS))
+    sent = alice.send("Go", model="tiny")
+    question = sent.messages[0]
+
+    def edit(n: int) -> None:
+        alice.post(f"/messages/{question}/edit/", key=str(uuid.uuid4()), text=f"edit {n}")
+
+    with ThreadPoolExecutor(4) as pool:
+        tries = [pool.submit(edit, 0), pool.submit(alice.post, f"/c/{sent.conversation}/delete/")]
+        tries += [pool.submit(edit, n) for n in (1, 2)]
+        for each in tries:
+            each.result()
+    wait_for(lambda: not site.rows("SELECT 1 FROM chat_completion WHERE status IN ('queued', 'live')"), 5)
+    assert len(site.charges()) == len(site.rows("SELECT 1 FROM chat_completion"))
 
 
 def test_a_stopped_reply_can_be_continued_where_the_provider_can(make_site, upstream):

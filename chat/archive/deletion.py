@@ -1,6 +1,6 @@
 """Deleting: what is hidden at once is gone within the day, in batches, so that no transaction is long.
 
-What is queued or live there must have been stopped before. Completions stay: the ledger outlives conversations.
+What is queued or live there is to be stopped when it is hidden. Completions stay: the ledger outlives conversations.
 """
 
 from datetime import timedelta

@@ -13,6 +13,7 @@ from chat.templatetags.quiet_line import grouped
 register = template.Library()
 
 Status = Completion.Status
+WORTH_TELLING_MS = 100
 
 CUTS = {
     "ended_without_reason": gettext_lazy("The provider ended the stream after %(tokens)s and gave no reason."),
@@ -119,7 +120,7 @@ def _of_stopped(message: Message, completion: Completion, can_continue: bool) ->
     sentence = STOPS.get(completion.reason)
     if sentence is None:
         sentence = _("What you saw is what is saved.") if message.text else _("Nothing had arrived yet.")
-    if completion.closing_ms is not None:
+    if completion.closing_ms is not None and completion.closing_ms >= WORTH_TELLING_MS:
         seconds = number_format(completion.closing_ms / 1000, decimal_pos=1)
         sentence = f"{sentence} {_('Closed after %(seconds)s s.') % {'seconds': seconds}}"
     return Ending(_("Stopped"), sentence, "stop")

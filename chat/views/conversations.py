@@ -35,9 +35,9 @@ def rename(request: HttpRequest, pk: UUID) -> HttpResponse:
 @login_required
 def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     conversation = conversation_for(request.user, pk)
+    deletion.hide(conversation)  # first: from now on nothing is asked in it
     for completion in conversation.completion_set.unsettled():
         live.stop(completion, "deleted")
-    deletion.hide(conversation)
     live.hint_changed(request.user.pk, conversation.pk)
     if not request.headers.get("HX-Request"):
         return redirect("new-conversation")

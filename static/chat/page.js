@@ -202,7 +202,7 @@ on("before:response", (ctx, event) => {
 
 on("response:error", ctx => {
   const { status } = ctx.response;
-  if (status === 409 || status === 422) return;
+  if ([409, 422, 503].includes(status)) return;   // they bring their own sentence
   if (ctx.request.method === "POST") say(status === 403 ? "stale" : status === 404 ? "missing" : "broken");
   else if (status === 404 && isRefresh(ctx)) say("missing");
   else if (status === 404) refreshThread();
