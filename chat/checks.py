@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from chat.models import sealing
+
 
 @register()
 def configuration(app_configs, **kwargs) -> list[CheckMessage]:
@@ -17,6 +19,14 @@ def configuration(app_configs, **kwargs) -> list[CheckMessage]:
         )
     if settings.SITE_URL and not settings.SITE_URL.startswith(("http://", "https://")):
         found.append(Error("SITE_URL must begin with http:// or https://.", id="chat.E002"))
+    if not sealing.keys_are_usable():
+        found.append(
+            Error(
+                "A key of CHAT_KEYS, or of the file keys, cannot seal anything.",
+                hint="Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+                id="chat.E003",
+            )
+        )
     if settings.DEBUG:
         found.append(Warning("CHAT_DEBUG shows settings and chat text on error pages.", id="chat.W001"))
     if settings.HOST not in ("127.0.0.1", "localhost", "::1") and not settings.HTTPS:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from django.core import serializers
+from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
@@ -148,3 +149,9 @@ def test_a_key_that_is_none_is_said_so(settings) -> None:
     settings.SEALING_KEYS = ["not a key"]
     with pytest.raises(ImproperlyConfigured, match="CHAT_KEYS"):
         provider()
+    assert "chat.E003" in [found.id for found in run_checks()]
+
+
+def test_before_the_first_use_there_is_nothing_to_complain_of(keys: Path) -> None:
+    assert "chat.E003" not in [found.id for found in run_checks()]
+    assert not keys.exists()

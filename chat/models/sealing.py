@@ -58,6 +58,17 @@ def drop_old_keys() -> None:
 # The keys
 
 
+def keys_are_usable() -> bool:
+    """Makes none: before the first use there is nothing to unseal."""
+    if not settings.SEALING_KEYS and not settings.SEALING_KEYS_FILE.exists():
+        return True
+    try:
+        _keyring()
+    except ImproperlyConfigured:
+        return False
+    return True
+
+
 def _keyring() -> MultiFernet:
     """Read each time: another process may have added one."""
     try:
