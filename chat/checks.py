@@ -23,7 +23,7 @@ def configuration(app_configs, **kwargs) -> list[CheckMessage]:
         found.append(
             Error(
                 "A key of CHAT_KEYS, or of the file keys, cannot seal anything.",
-                hint="Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+                hint="They are keys of Fernet: 32 random bytes in URL-safe base64. Fernet.generate_key() makes one.",
                 id="chat.E003",
             )
         )
