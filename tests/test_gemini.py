@@ -90,6 +90,7 @@ def test_what_is_text_what_is_thought_and_what_is_neither(told: dict, text: str,
         ("PROHIBITED_CONTENT", "content_filter"),
         ("BLOCKLIST", "content_filter"),
         ("SPII", "content_filter"),
+        ("LANGUAGE", "content_filter"),
         ("The model had nothing more to say, and said so.", "stop"),
     ],
 )
@@ -104,8 +105,11 @@ def test_what_is_no_finish_reason(raw: object) -> None:
     assert folded(stream(said("a", finish=raw))).incomplete_reason() == "cut"
 
 
-def test_an_answer_that_a_bad_call_ended_is_an_error() -> None:
-    assert folded(stream(said("", finish="MALFORMED_FUNCTION_CALL"))).incomplete_reason() == "error"
+@pytest.mark.parametrize("raw", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER"])
+def test_an_answer_that_no_good_reason_ended_is_an_error(raw: str) -> None:
+    transcript = folded(stream(said("kept", finish=raw)))
+    assert transcript.choice(0).text == "kept"
+    assert transcript.incomplete_reason() == "error"
 
 
 def test_only_thoughts_may_come_before_the_limit() -> None:

@@ -44,6 +44,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "refusal": "content_filter",
     "safety": "content_filter",
     "image_safety": "content_filter",
+    "language": "content_filter",  # Gemini: one that it does not support
     "recitation": "content_filter",
     "prohibited_content": "content_filter",
     "blocklist": "content_filter",
@@ -53,6 +54,8 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "network_error": "error",
     "insufficient_system_resource": "error",
     "malformed_function_call": "error",
+    "unexpected_tool_call": "error",
+    "other": "error",  # Gemini's word for what it does not tell
     "abort": "error",
 }
 NOT_YET = frozenset({"", "null", "FINISH_REASON_UNSPECIFIED"})  # Q5; Gemini's zero value
