@@ -444,12 +444,15 @@ class _Items:
     ) -> Self | None:
         """`lines`: the block's own; the last is the one that grows. None unless just one stub gives what is shown."""
         found = _items(block.html) if block.html.startswith(("<ul", "<ol", "<table")) else []
-        if not found:
+        in_shown = _items(shown)
+        if not found or not in_shown:
             return None
         *complete, _ = lines
         first = found[-1].line - int(_FIRST_LINE.match(block.html)[1])
+        if not 0 <= first <= len(complete):  # definitions shift the parser's positions
+            return None
         source = "".join(line + "\n" for line in complete[first:])
-        before = shown[: _items(shown)[-1].start]
+        before = shown[: in_shown[-1].start]
         ways = [cls(stub, before, source, dress) for stub in _stubs(block.html, [*complete, visible], first)]
         fitting = [way for way in ways if way.take([], visible, growing) == shown]
         return fitting[0] if len(fitting) == 1 else None

@@ -20,17 +20,53 @@ from tests.corpus import ANSWER, CHARACTERS, DEFINITIONS, LINES
 
 EXAMPLES = int(os.environ.get("DOCUMENT_EXAMPLES", "0"))
 thoroughly = settings(
-    max_examples=EXAMPLES or 300,
+    max_examples=EXAMPLES or 150,
     derandomize=not EXAMPLES,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
 
-line_by_line = st.lists(st.sampled_from(LINES), min_size=1, max_size=14).map("\n".join)
-with_definitions = st.lists(st.sampled_from(LINES + DEFINITIONS * 3), min_size=1, max_size=14).map("\n".join)
-any_characters = st.text(st.sampled_from(CHARACTERS), max_size=60)
-any_text = st.one_of(line_by_line, with_definitions, any_characters)
+
+def lines(pool: list[str]) -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from(pool), min_size=1, max_size=14).map("\n".join)
+
+
+# Lines of one kind meet often; of all kinds, sometimes.
+LISTS = [
+    "",
+    "- item",
+    "- item two",
+    "- ",
+    "-",
+    "  more",
+    "  - inner",
+    "    - deep",
+    "text",
+    "1. one",
+    "2. two",
+    "* * *",
+]
+FENCES = ["", "```", "````", "```py", "~~~", "- ```", "  ```", "    ```", "> ```", "x = 1", "1. ```sh", "# head"]
+TABLES = ["", "a|b", "-|-", "|-", "x|cd|cd", "cd", "| *c* | d |", "2. two", "text", "\u3000", "- item", "# head"]
+some_lines = st.one_of(*map(lines, (LINES, LISTS, FENCES, TABLES)), st.text(st.sampled_from(CHARACTERS), max_size=60))
+with_definitions = st.one_of(lines(LINES + DEFINITIONS * 3), lines(DEFINITIONS + LISTS + FENCES))
+any_text = st.one_of(some_lines, with_definitions)
+
+# What it took to find that a rule of cutting or growing was wrong
+TRAPS = [
+    "text\n2. two\n|-\nx\n\ny\n",
+    "\u3000\n2. two\n|-\nx\n\ny\n",
+    "1. ```sh\n1. one\n-\n",
+    "close**\n1. ```sh\n\n1. ```sh\n> text",
+    "> # a\n>b\n",
+    "- a\n- b\n\n- c\n- d",
+    "- \n\n- ```\n  x\n  ```\n- text",
+    "````py\nx\n```\ny\n````\nz",
+    "a|b\n-|-\nx|cd|cdef",
+    "- [^1]: in a list\n# h\n[^1]: note",
+    "[foo]:\n- a\n[^2]: x\n[foo]:\n[^2]\n- [^1]: in a list\n[^1]: note\n[foo]: /u",
+]
 
 
 class Page:
@@ -102,14 +138,14 @@ def test_every_character_may_be_a_frame(text):
 
 
 @thoroughly
-@given(st.one_of(line_by_line, any_characters), st.lists(st.integers(0, 200), max_size=12))
+@given(some_lines, st.lists(st.integers(0, 200), max_size=12))
 def test_what_has_settled_is_right_unless_a_definition_came_late(text, cuts):
     _, grows = grown(text, cuts)
     assert "]:" in text or grows._shown.corrected == ()
 
 
 @thoroughly
-@given(st.one_of(line_by_line, any_characters), st.one_of(st.none(), st.lists(st.integers(0, 200), max_size=12)))
+@given(some_lines, st.one_of(st.none(), st.lists(st.integers(0, 200), max_size=12)))
 def test_shortcuts_show_what_the_parser_would(text, cuts):
     quick, slow, page, other = (Document(), Cursor()), (Parsing(), Cursor()), Page(), Page()
     for piece in pieces(text, list(range(len(text))) if cuts is None else cuts):
@@ -144,6 +180,19 @@ def test_all_watchers_see_the_same_at_the_same_time(text, cuts):
         grows.feed(piece)
         page.apply(grows.frame(early))
         assert Page().apply(grows.frame(Cursor())).blocks == page.blocks
+
+
+@pytest.mark.parametrize("text", TRAPS)
+def test_what_once_went_wrong(text):
+    quick, slow, page, other = (Document(), Cursor()), (Parsing(), Cursor()), Page(), Page()
+    for character in text:
+        for (grows, cursor), shown in ((quick, page), (slow, other)):
+            grows.feed(character)
+            shown.apply(grows.frame(cursor))
+        assert page.blocks == other.blocks
+    quick[0].finish()
+    assert page.apply(quick[0].frame(quick[1])).blocks == page_of(text)
+    assert "]:" in text or quick[0]._shown.corrected == ()
 
 
 @pytest.mark.parametrize("step", [1, 7, 60, 10_000])
@@ -217,6 +266,18 @@ def test_a_block_that_turns_out_to_be_two_others_is_dropped():
     assert grows.frame(cursor) == [{"whole": ["<p>a", "<h3>b", "<p>c"]}]
     cursor = Cursor(started=True, open=("<p>a", "<p>was", "<p>else"))
     assert grows.frame(cursor) == [{"drop": 1}, None, "<h3>b", None, "<p>c"]
+
+
+def test_a_page_that_holds_more_than_was_left_drops_the_rest():
+    text = "- [^1]: in a list\n# h\n[^1]: note"
+    page, cursor, grows = Page(), Cursor(), Document()
+    for character in text:
+        grows.feed(character)
+        page.apply(grows.frame(cursor))
+    assert cursor.settled == 2
+    grows.finish()
+    assert {"drop": 1} in (operations := grows.frame(cursor))
+    assert page.apply(operations).blocks == page_of(text)
 
 
 def test_a_reader_who_falls_behind_gets_one_larger_frame():
@@ -312,7 +373,10 @@ def test_plain_words_are_not_parsed(monkeypatch):
         ("me@a.b", "c d"),
         ("1", "2. x"),
         ("a", "\nb"),
-        ("a|b\n-|-\nc", "d"),
+        ("a|b\n-|-\ncd", "ef"),
+        ("a|b\n-|-\nx|cd|cd", "ef"),
+        ("x [cd](cd", "e"),
+        ("[a]: /b 'ti\ntle", "'"),
         ("[a]: /b 'ti\ntle", "' more"),
         ("[a](b 'ti", "tle') c"),
         ("a **b", " c** d"),
@@ -353,6 +417,13 @@ def test_line_breaks_and_half_characters_may_be_cut():
     text = "a\r\nb\rc\r\n\r\nd \ud83d\ude00 e\ufeff"
     page, _ = grown(text, list(range(len(text))))
     assert page.blocks == page_of(text) == ["<p>a\nb\nc", "<p>d \ufffd\ufffd e\ufffd"]
+
+
+def test_half_a_line_break_breaks_no_line_twice():
+    grows, cursor = Document(), Cursor()
+    for piece, operations in (("a\r", [{"whole": ["<p>a"]}]), ("\nb", ["\nb"]), ("\r", []), ("c", ["\nc"])):
+        grows.feed(piece)
+        assert grows.frame(cursor) == operations
 
 
 def test_an_empty_document_shows_nothing():

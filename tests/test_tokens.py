@@ -120,6 +120,10 @@ def test_a_prompt_counts_what_stands_around_its_texts():
     assert prompt_estimate([]).tokens == 3
 
 
+def test_an_emoji_is_more_than_a_letter():
+    assert estimate("😀" * 100).tokens > 100 > estimate("é" * 100).tokens
+
+
 @pytest.mark.parametrize("text", ["\ud83d", "a\0b", "👍🏽", "\U00020000", "e\u0301", "\u2028"])
 def test_any_character_is_counted(text):
     low, high = estimate(text).low, estimate(text).high
