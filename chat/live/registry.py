@@ -53,6 +53,11 @@ class Registry:
 
     # Starting and stopping
 
+    def take_lock(self) -> None:
+        """On SQLite, for as long as this process lives. Raises AlreadyServed: best before anybody is listened to."""
+        if connection.vendor == "sqlite" and self._lock_file is None:
+            self._lock_file = take_lock_file(settings.DATABASES["default"]["NAME"])
+
     async def ensure_started(self) -> None:
         """Raises AlreadyServed."""
         if self._starting is None:
@@ -60,8 +65,8 @@ class Registry:
         await asyncio.shield(self._starting)
 
     async def _start(self) -> None:
-        if connection.vendor == "sqlite":
-            self._lock_file = take_lock_file(settings.DATABASES["default"]["NAME"])
+        self.take_lock()
+        if self._lock_file:
             await in_writer(bury_all)
         await in_writer(Process.objects.create, id=self.process)
         await client.warm()

@@ -14,16 +14,17 @@ class Command(BaseCommand):
         from chatsite.server import Server, serve
 
         async def on_ready(server: Server) -> None:
-            try:
-                await registry.ensure_started()
-            except AlreadyServed:
-                raise CommandError("Another process serves this database already. Stop it first.") from None
+            await registry.ensure_started()
             registry.keep(self.connect())
             await self.announce(server.address)
 
         async def before_stop(server: Server) -> None:
             await registry.drain(lambda: server.close_websockets(4012, "restart"))
 
+        try:
+            registry.take_lock()
+        except AlreadyServed:
+            raise CommandError("Another process serves this database already. Stop it first.") from None
         serve(
             application,
             host=settings.HOST,
