@@ -408,7 +408,7 @@ class _Dresser:
         kind, title = found["alert"], _DRESSED.sub(self, found["title"])
         if title.lower() == kind:
             title = html.escape(getattr(self.labels, kind))
-        return f'<div class="alert {kind}" role="note"><p class="title">{title}</p>'
+        return f'<div class="alert alert-{kind}" role="note"><p class="alert-title">{title}</p>'
 
     def footnotes(self, found: re.Match[str]) -> str:
         return f'<section class="footnotes" aria-label="{html.escape(self.labels.footnotes)}">'
@@ -518,6 +518,7 @@ _CLASSES = [
     (Token.Generic.Deleted, "gd"),
     (Token.Generic.Inserted, "gi"),
 ]
+_LAST_BREAK = re.compile(r"\n(</i>)?\Z")
 _ICON = '<svg class="i s" aria-hidden="true"><use href="#i-{}"/></svg>'
 
 
@@ -555,7 +556,8 @@ def _highlighted(name: str, code: str) -> str:
 def _marked_up(name: str, code: str) -> str:
     lexer = _lexer(name)
     try:
-        return "".join(_runs(lex(code, lexer))) if lexer else html.escape(code, False)
+        # Lexers know no last line without its end
+        return _LAST_BREAK.sub(r"\1", "".join(_runs(lex(code + "\n", lexer)))) if lexer else html.escape(code, False)
     except _TooSlow:
         return html.escape(code, False)
 
@@ -640,13 +642,23 @@ _DECLARATIONS = {
     "text-align:right": "mr",
     "text-align:left": "ml",
     "padding-right:0": "p0",
+    "padding-right:0.2778em": "p3",
     "padding-left:0": "q0",
+    "padding-left:0.2778em": "q3",
     "padding-left:1em": "q1",
-    "border-right:0.05em solid currentcolor": "br",
-    "border-top:0.05em solid currentcolor": "bt",
-    "width:100%": "wf",
-    "width:50%": "wh",
+    "padding-top:0": "t0",
     "padding-top:0.1667em": "t1",
+    "padding-bottom:0": "b0",
+    "border-right:0.05em solid currentcolor": "br",
+    "border-right:0.05em dashed currentcolor": "br dash",
+    "border-left:0.05em solid currentcolor": "bl",
+    "border-left:0.05em dashed currentcolor": "bl dash",
+    "border-top:0.05em solid currentcolor": "bt",
+    "border-top:0.05em dashed currentcolor": "bt dash",
+    "border-bottom:0.05em solid currentcolor": "bb",
+    "border-bottom:0.05em dashed currentcolor": "bb dash",
+    "margin-left:-0.16666667em": "thin",
+    "font-variant-caps:small-caps": "caps",
 }
 
 
