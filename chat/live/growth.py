@@ -6,11 +6,11 @@ import asyncio
 class Growth:
     def __init__(self) -> None:
         self.version = 0
-        self._waiting: list[asyncio.Future] = []
+        self._waiting: set[asyncio.Future] = set()
 
     def tell(self) -> None:
         self.version += 1
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, set()
         for future in waiting:
             if not future.done():
                 future.set_result(None)
@@ -21,10 +21,11 @@ class Growth:
             return
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._waiting.append(future)
+        self._waiting.add(future)
         # Cheaper than asyncio.timeout: this runs once for every frame of every watcher.
         timer = loop.call_later(timeout, lambda: future.done() or future.set_result(None))
         try:
             await future
         finally:
+            self._waiting.discard(future)
             timer.cancel()
