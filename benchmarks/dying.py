@@ -62,6 +62,6 @@ def _watch(target: Target) -> None:
 
 
 async def _watched(target: Target) -> None:
-    pages = await streaming(target, STREAMS)
-    while any(page.closed is None for page in pages):
-        await asyncio.sleep(0.05)
+    async with streaming(target, STREAMS) as pages:
+        while any(page.closed is None for page in pages):
+            await asyncio.sleep(0.05)

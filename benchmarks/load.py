@@ -2,10 +2,13 @@
 
 import asyncio
 import gc
+import os
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from math import nan
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -15,7 +18,9 @@ from benchmarks.pages import Page, Person
 from benchmarks.servers import LOAD_CORES, OurSite, Server, pinned
 
 T = TypeVar("T")
+BEGIN_SECONDS = 60  # for all streams to begin, or to end
 WARM_SECONDS = 1.5
+SLICE_SECONDS = 0.5
 AT_ONCE = 8
 
 
@@ -38,26 +43,48 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Of one window: CPU in seconds, the server's and the load's own; lags in seconds; memory in MiB.
+class Slice:
+    """What half a second was like: lags, CPU and waiting in seconds, the server's CPU and the load's own.
 
-    `waited` is how long the server had something to do and no core: that is the machine's lag, not ours.
+    `waited` is how long server and load had something to do and no core: the machine's lag, not ours.
     """
 
-    streams: int
     seconds: float
-    tokens: int
     frames: int
-    bytes: int
     cpu: float
-    waited: float
     load_cpu: float
-    memory: float
+    waited: float
     lags: list[float]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Some slices, with the server's memory in MiB at their end."""
+
+    slices: list[Slice]
+    memory: float
+
+    @classmethod
+    def calmest(cls, readings: list["Reading"]) -> "Reading":
+        """Of several, the half in which others left them the most of the machine."""
+        slices = sorted((each for reading in readings for each in reading.slices), key=lambda each: each.waited)
+        return cls(slices[: (len(slices) + 1) // 2], min(reading.memory for reading in readings))
+
+    def sum(self, name: str) -> float:
+        return sum(getattr(each, name) for each in self.slices)
+
+    def per_second(self, name: str) -> float:
+        return self.sum(name) / self.sum("seconds")
+
+    @property
+    def lags(self) -> list[float]:
+        """In order; one for each token."""
+        return sorted(lag for each in self.slices for lag in each.lags)
 
     @property
     def cpu_per_thousand(self) -> float:
-        return self.cpu / self.tokens * 1000 if self.tokens else float("nan")
+        tokens = sum(len(each.lags) for each in self.slices)
+        return self.sum("cpu") / tokens * 1000 if tokens else nan
 
 
 def elsewhere(work: Callable[..., T], *arguments: object) -> T:
@@ -75,45 +102,55 @@ def _measure(target: Target, streams: int, seconds: float, prompt: str) -> Readi
 
 
 async def _measured(target: Target, streams: int, seconds: float, prompt: str) -> Reading:
-    pages = await streaming(target, streams, prompt)
-    await asyncio.sleep(WARM_SECONDS)
-    gc.collect()
-    gc.freeze()
-    began, own = time.monotonic(), time.process_time()
-    cpu, waited = target.server.cpu(), target.server.waited()
-    Page.measuring = True
-    await asyncio.sleep(seconds)
-    Page.measuring = False
-    reading = Reading(
-        streams=streams,
-        seconds=time.monotonic() - began,
-        tokens=sum(len(page.lags) for page in pages),
-        frames=sum(page.frames for page in pages),
-        bytes=sum(page.bytes for page in pages),
-        cpu=target.server.cpu() - cpu,
-        waited=target.server.waited() - waited,
-        load_cpu=time.process_time() - own,
-        memory=target.server.memory(),
-        lags=sorted(lag for page in pages for lag in page.lags),
-    )
-    await end(target, pages)
-    return reading
+    async with streaming(target, streams, prompt) as pages:
+        await asyncio.sleep(WARM_SECONDS)
+        gc.collect()
+        gc.freeze()
+        Page.measuring = True
+        slices = [await _slice(target, pages) for _ in range(round(seconds / SLICE_SECONDS))]
+        Page.measuring = False
+        return Reading(slices, target.server.memory())
 
 
-async def streaming(target: Target, streams: int, prompt: str = "rate=50") -> list[Page]:
-    """Pages, each with a reply of which the first token has come."""
-    path = "/socket/" if target.people else "/"
+async def _slice(target: Target, pages: list[Page]) -> Slice:
+    for page in pages:
+        page.frames, page.lags = 0, []
+    load = Server(os.getpid(), 0)
+    before = time.monotonic(), target.server.cpu(), load.cpu(), target.server.waited() + load.waited()
+    await asyncio.sleep(SLICE_SECONDS)
+    after = time.monotonic(), target.server.cpu(), load.cpu(), target.server.waited() + load.waited()
+    seconds, cpu, load_cpu, waited = (now - then for then, now in zip(before, after, strict=True))
+    lags = [lag for page in pages for lag in page.lags]
+    return Slice(seconds, sum(page.frames for page in pages), cpu, load_cpu, waited, lags)
+
+
+@asynccontextmanager
+async def streaming(target: Target, streams: int, prompt: str = "rate=50") -> AsyncIterator[list[Page]]:
+    """Pages, each with a reply of which the first token has come. At the end all replies end in order.
+
+    Raises TimeoutError where the server cannot begin so many.
+    """
     cookies = (target.people or [{}] * streams)[:streams]
-    pages = await few_at_once(Page.open(target.server.port, path, each) for each in cookies)
+    path = "/socket/" if target.people else "/"
+    pages = await few_at_once([Page.open(target.server.port, path, each) for each in cookies])
+    try:
+        async with asyncio.timeout(BEGIN_SECONDS):
+            await _begin(target, pages, cookies, prompt)
+            for page in pages:
+                await page.begun.wait()
+        yield pages
+    finally:
+        await _end(target, pages)
+
+
+async def _begin(target: Target, pages: list[Page], cookies: list[dict[str, str]], prompt: str) -> None:
     if target.people:
         async with client(target) as http:
             people = [Person(http, each, target.model) for each in cookies]
-            await few_at_once(_ask(person, page, prompt) for person, page in zip(people, pages, strict=True))
+            await few_at_once([_ask(person, page, prompt) for person, page in zip(people, pages, strict=True)])
     else:
         for page in pages:
             page.send(prompt)
-    await asyncio.wait_for(asyncio.gather(*(page.begun.wait() for page in pages)), 60)
-    return pages
 
 
 def client(target: Target) -> httpx.AsyncClient:
@@ -124,18 +161,21 @@ async def _ask(person: Person, page: Page, prompt: str) -> None:
     page.watch(await person.send(prompt))
 
 
-async def end(target: Target, pages: Iterable[Page]) -> None:
-    """The upstream ends all streams in order; the site settles them."""
+async def _end(target: Target, pages: list[Page]) -> None:
+    """The upstream ends all streams; the site settles them."""
     async with httpx.AsyncClient() as http:
         await http.get(f"{target.upstream}/end")
     if target.people:
-        await asyncio.wait_for(asyncio.gather(*(page.settled.wait() for page in pages)), 60)
+        async with asyncio.timeout(BEGIN_SECONDS):
+            for page in pages:
+                if page.completion and page.closed is None:
+                    await page.settled.wait()
     for page in pages:
         page.transport.abort()
     await asyncio.sleep(0.5)
 
 
-async def few_at_once(works: Iterable[Awaitable[T]]) -> list[T]:
+async def few_at_once(works: list[Awaitable[T]]) -> list[T]:
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(work: Awaitable[T]) -> T:

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from benchmarks import servers
-from benchmarks.load import Target, elsewhere, end, streaming
+from benchmarks.load import Target, elsewhere, streaming
 from benchmarks.pages import Page
 from benchmarks.servers import OurSite
 from benchmarks.tables import at, milliseconds, table
@@ -60,19 +60,17 @@ def _storm(target: Target) -> tuple[float, float, list[float]]:
 
 async def _stormed(target: Target) -> tuple[float, float, list[float]]:
     """When all streams were there, when they were lost, and after how many seconds each page had its text again."""
-    pages = await streaming(target, STREAMS)
-    began = time.monotonic()
-    await asyncio.sleep(SECONDS)
-    storm = time.monotonic()
-    for page in pages:
-        page.transport.abort()
-    back = await asyncio.gather(
-        *(_rejoined(target, cookies, page) for cookies, page in zip(target.people, pages, strict=True))
-    )
-    returned = [page.whole_at - storm for page in back]
-    await asyncio.sleep(2)
-    await end(target, back)
-    return began, storm, returned
+    async with streaming(target, STREAMS) as pages:
+        began = time.monotonic()
+        await asyncio.sleep(SECONDS)
+        storm = time.monotonic()
+        for page in pages:
+            page.transport.abort()
+        joining = [_rejoined(target, cookies, page) for cookies, page in zip(target.people, pages, strict=True)]
+        back = await asyncio.gather(*joining)
+        await asyncio.sleep(2)
+        pages[:] = back
+        return began, storm, [page.whole_at - storm for page in back]
 
 
 async def _rejoined(target: Target, cookies: dict[str, str], before: Page) -> Page:
@@ -94,22 +92,18 @@ def _join(target: Target) -> tuple[list[float], float, float]:
 
 async def _joined(target: Target) -> tuple[list[float], float, float]:
     """Seconds until each had the whole; bytes and CPU of one."""
-    (page,) = await streaming(target, 1, "rate=5 burst=10000")
-    await asyncio.sleep(2)
-    seconds, size, cpu = [], 0, target.server.cpu()
-    for _ in range(JOINS):
-        joiner = await Page.open(target.server.port, "/socket/", target.people[0])
-        began = time.monotonic()
-        Page.measuring = True
-        joiner.watch(page.completion)
-        await asyncio.wait_for(joiner.begun.wait(), 10)
-        Page.measuring = False
-        seconds.append(joiner.whole_at - began)
-        size = joiner.bytes
-        joiner.transport.abort()
-    cpu = (target.server.cpu() - cpu) / JOINS
-    await end(target, [page])
-    return seconds, size, cpu
+    async with streaming(target, 1, "rate=5 burst=10000") as (page,):
+        await asyncio.sleep(2)
+        seconds, cpu = [], target.server.cpu()
+        for _ in range(JOINS):
+            joiner = await Page.open(target.server.port, "/socket/", target.people[0])
+            joiner.measuring = True
+            began = time.monotonic()
+            joiner.watch(page.completion)
+            await asyncio.wait_for(joiner.begun.wait(), 10)
+            seconds.append(joiner.whole_at - began)
+            joiner.transport.abort()
+        return seconds, joiner.bytes, (target.server.cpu() - cpu) / JOINS
 
 
 def slow_readers(site: OurSite, upstream: str, probe: Path) -> list[list[str]]:
@@ -124,21 +118,19 @@ def _read_slowly(target: Target) -> tuple[float, int]:
 
 async def _slowly_read(target: Target) -> tuple[float, int]:
     """The most that one took beyond what a reader takes, in MiB, and how many the server has closed."""
-    pages = await streaming(target, SLOW, "rate=500")
-    await asyncio.sleep(1)
-    before = target.server.memory()
-    for page in pages:
-        page.transport.pause_reading()
-    most, until = before, time.monotonic() + 25
-    while time.monotonic() < until:
-        await asyncio.sleep(0.5)
-        most = max(most, target.server.memory())
-    for page in pages:
-        page.transport.resume_reading()
-    await asyncio.sleep(1)
-    closed = sum(page.closed is not None for page in pages)
-    await end(target, [page for page in pages if page.closed is None])
-    return (most - before) / SLOW, closed
+    async with streaming(target, SLOW, "rate=500") as pages:
+        await asyncio.sleep(1)
+        before = most = target.server.memory()
+        for page in pages:
+            page.transport.pause_reading()
+        until = time.monotonic() + 25
+        while time.monotonic() < until:
+            await asyncio.sleep(0.5)
+            most = max(most, target.server.memory())
+        for page in pages:
+            page.transport.resume_reading()
+        await asyncio.sleep(1)
+        return (most - before) / SLOW, sum(page.closed is not None for page in pages)
 
 
 def many_queued(site: OurSite, upstream: str, probe: Path) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """What streams cost, and how late they are: 1, 10, 50 and 200 at 50 tokens a second, the server on one core."""
 
+from contextlib import suppress
 from pathlib import Path
-from statistics import median
 
 from benchmarks import servers
 from benchmarks.load import Reading, Target, measure
@@ -23,16 +23,18 @@ def run(prepared: Path) -> None:
     with servers.upstream() as upstream:
         for _ in range(ROUNDS):
             with servers.relay(upstream) as server:
-                base_relay = read_all(Target.relay(server, upstream), relayed)
+                bare = read_all(Target.relay(server, upstream), relayed)
             with servers.ours(prepared, upstream) as site:
-                base_ours = read_all(Target.site(site.start(), upstream), stored)
-    head = ["", "relay", "ours", "", "relay p50", "p95", "p99", "ours p50", "p95", "p99", "", "relay", "ours"]
-    head += ["", "frames/s", "load", "target"]
-    rows = [row(count, relayed[count], stored[count], base_relay, base_ours) for count in STREAMS]
+                empty = read_all(Target.site(site.start(), upstream), stored)
+    rows = []
+    for count in STREAMS:
+        rows.append(row(f"{count} streams, relay", relayed[count], bare, count, ""))
+        rows.append(row(f"{count} streams, ours", stored[count], empty, count, TARGETS.get(count, "")))
     table(
-        "Streams of 50 tokens/s: CPU per 1,000 tokens | lag upstream -> socket | memory per stream | ours: frames/s of"
-        "\nall, CPU of the load's own process. The relay stores nothing; ours stores everything (SQLite, WAL, FULL).",
-        head,
+        "Streams of 50 tokens/s; lag is upstream -> socket. The relay stores nothing; ours stores all (SQLite, WAL,"
+        "\nFULL). Of the half seconds only the calmer half counts, in which others left us most of the machine;"
+        "\n`waited` is how much of these server and load were kept from their cores nevertheless.",
+        ["", "CPU / 1,000 tokens", "p50", "p95", "p99", "memory / stream", "frames/s", "busy", "load", "waited", ""],
         rows,
     )
 
@@ -42,35 +44,22 @@ def read_all(target: Target, readings: dict[int, list[Reading]]) -> float:
     before = target.server.memory()
     for count in STREAMS:
         prompt = "rate=50" if target.people or count < 200 else "rate=50 pause=50"
-        readings[count].append(measure(target, count, SECONDS, prompt))
+        with suppress(TimeoutError):  # one core cannot carry so many
+            readings[count].append(measure(target, count, SECONDS, prompt))
     return before
 
 
-def row(count: int, relay: list[Reading], ours: list[Reading], base_relay: float, base_ours: float) -> list[str]:
+def row(name: str, readings: list[Reading], before: float, streams: int, target: str) -> list[str]:
+    if not readings:
+        return [name, "too much", *[""] * 8, target]
+    reading = Reading.calmest(readings)
+    lags = reading.lags
     return [
-        f"{count} streams",
-        cpu(relay),
-        cpu(ours),
-        "|",
-        *lags(relay),
-        *lags(ours),
-        "|",
-        memory(relay, base_relay),
-        memory(ours, base_ours),
-        "|",
-        f"{median(reading.frames / reading.seconds for reading in ours):.0f}",
-        f"{median(reading.load_cpu / reading.seconds for reading in ours):.0%}",
-        TARGETS.get(count, ""),
+        name,
+        f"{reading.cpu_per_thousand:.3f} s",
+        *(milliseconds(at(share, lags)) for share in (0.5, 0.95, 0.99)),
+        f"{max(reading.memory - before, 0) * 1024 / streams:.0f} kB",
+        f"{reading.per_second('frames'):.0f}",
+        *(f"{reading.per_second(share):.0%}" for share in ("cpu", "load_cpu", "waited")),
+        target,
     ]
-
-
-def cpu(readings: list[Reading]) -> str:
-    return f"{median(reading.cpu_per_thousand for reading in readings):.3f} s"
-
-
-def lags(readings: list[Reading]) -> list[str]:
-    return [milliseconds(median(at(share, reading.lags) for reading in readings)) for share in (0.5, 0.95, 0.99)]
-
-
-def memory(readings: list[Reading], base: float) -> str:
-    return f"{(min(reading.memory for reading in readings) - base) * 1024 / readings[0].streams:.0f} kB"

@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
     def answer(self, path: bytes, body: bytes) -> None:
         if path.endswith(b"/chat/completions"):
             text = orjson.loads(body)["messages"][-1]["content"]
-            wishes = {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", text)}
+            wishes = {name: int(number) for name, number in re.findall(r"(rate|tokens|burst)=(\d+)", text)}
             self.stream = Stream(self.transport, **wishes)
             self.streams.add(self)
             return
