@@ -16,8 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat import markdown
-from chat.markdown import Labels, blocks, highlight, host_of, mathml, render
+from chat.markdown import Labels, blocks, code, dressing, parsing, render, source_of
+from chat.markdown.code import highlight
+from chat.markdown.links import host_of
+from chat.markdown.mathematics import mathml
 from tests.corpus import ANSWER, BOMBS, CHARACTERS, DEFINITIONS, HOSTILE, LINES
 
 OUT = 'rel="noopener noreferrer nofollow" target="_blank"'
@@ -164,7 +166,7 @@ def test_code_without_a_known_language_is_plain():
 
 
 @pytest.mark.parametrize(
-    ("language", "code", "shown"),
+    ("language", "text", "shown"),
     [
         ("diff", "- a\n+ b", "<i class=gd>- a\n</i><i class=gi>+ b</i>"),
         ("python", "# a", "<i class=c># a</i>"),
@@ -174,8 +176,8 @@ def test_code_without_a_known_language_is_plain():
         ("", "if", "if"),
     ],
 )
-def test_code_keeps_its_lines(language, code, shown):
-    assert highlight(language, code) == shown
+def test_code_keeps_its_lines(language, text, shown):
+    assert highlight(language, text) == shown
 
 
 def test_code_that_would_cost_too_much_is_plain():
@@ -184,7 +186,7 @@ def test_code_that_would_cost_too_much_is_plain():
     assert highlight("python", "if x " * 300).startswith("if x ")
     started = thread_time()
     assert highlight("javascript", "/*\n" * 19_000).startswith("/*\n")
-    assert thread_time() - started < 10 * markdown.MAX_LEXING
+    assert thread_time() - started < 10 * code.MAX_LEXING
 
 
 def test_words_come_in_the_readers_language():
@@ -286,14 +288,14 @@ LETHAL = [
 
 def test_no_formula_hangs_or_kills_the_process():
     """math-core does both where it is not held back (MAX_TEX …), so another process tries, with a small stack."""
-    code = (
-        "import sys, threading, json; from chat.markdown import mathml\n"
+    program = (
+        "import sys, threading, json; from chat.markdown.mathematics import mathml\n"
         "threading.stack_size(1024 * 1024)\n"
         "for tex in json.load(sys.stdin):\n"
         "    thread = threading.Thread(target=mathml, args=[tex], kwargs={'display': True})\n"
         "    print(repr(tex[:40]), flush=True), thread.start(), thread.join()\n"
     )
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", program]
     ran = subprocess.run(command, input=json.dumps(LETHAL), capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout.count("\n")) == (0, len(LETHAL)), ran.stdout.splitlines()[-1]
 
@@ -463,9 +465,9 @@ def test_raw_html_is_shown_as_text():
 
 def test_the_cleaners_second_pass_changes_nothing():
     for text in [*HOSTILE, ANSWER]:
-        for block in markdown.parse(markdown.source_of(text)):
-            once = markdown._CLEANER.clean(block.html)
-            assert markdown._CLEANER.clean(once) == once
+        for block in parsing.parse(source_of(text)):
+            once = dressing._CLEANER.clean(block.html)
+            assert dressing._CLEANER.clean(once) == once
 
 
 @settings(max_examples=300, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -493,7 +495,7 @@ def cpu(text: str) -> float:
 @pytest.mark.parametrize("name", BOMBS)
 def test_no_text_costs_more_than_its_length_says(name):
     """100 kB of the worst take 0.4 s; without the bounds 0.6 s (a wide table) to 19 s (deep quotes), or the process."""
-    markdown._highlighted.cache_clear()
+    code._highlighted.cache_clear()
     assert cpu(BOMBS[name](100_000)) < 4
 
 
@@ -506,11 +508,11 @@ def test_no_text_becomes_a_page_without_end(name):
     for tag in re.finditer(r"<(/?)(?!br|hr|input|use|mspace)[a-z]", shown):
         depth += -1 if tag[1] else 1
         deepest = max(deepest, depth)
-    assert deepest < (500 if "math" in shown else 2 * markdown.MAX_DEPTH)
+    assert deepest < (500 if "math" in shown else 2 * parsing.MAX_DEPTH)
 
 
 def test_what_is_too_long_is_shown_plain():
-    text = "*a*\n\n" * (markdown.MAX_TEXT // 5 + 1)
+    text = "*a*\n\n" * (parsing.MAX_TEXT // 5 + 1)
     assert blocks(text) == [f'<p class="raw">{text}</p>']
 
 
