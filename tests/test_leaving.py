@@ -16,7 +16,7 @@ def test_leaving_saves_the_partial_and_its_estimated_tokens_at_once(site, alice,
         page.watch(sent.completion)
         page.next("frame")
         wait_for(lambda: len(asked(upstream)[0].sent) > 20)
-    wait_for(lambda: site.completion(sent.completion)["output_tokens"], 1)
+    wait_for(lambda: site.completion(sent.completion)["output_tokens"], 3)
     row = site.completion(sent.completion)
     assert row["status"] == "live"
     assert row["output_low"] <= row["output_tokens"] <= row["output_high"]
@@ -31,8 +31,8 @@ def test_the_grace_ends_the_reply_and_it_is_charged(site, alice, upstream):
         page.watch(sent.completion)
         page.next("frame")
     left = time.monotonic()
-    closed = asked(upstream)[0].wait_closed(8)
-    assert 4.5 <= closed - left <= 7.5, "at least 5 s, since a reload is not leaving"
+    closed = asked(upstream)[0].wait_closed(11)
+    assert 4.5 <= closed - left <= 10, "at least 5 s, since a reload is not leaving"
     row = site.settled(sent.completion)
     assert (row["status"], row["reason"]) == ("abandoned", "left")
     assert row["usage_source"] == "estimated" and len(site.charges()) == 1
