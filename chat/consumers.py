@@ -111,13 +111,13 @@ class PageConsumer(AsyncWebsocketConsumer):
             del self.watching[pk]
 
     async def _follow(self, pk: int) -> None:
-        if await in_reader(_person_of, self.request) is None:
-            await self.close(SIGNED_OUT)
-            return
         try:
-            await in_reader(completion_for, self.person, pk)
+            signed_in = await in_reader(_may_watch, self.request, pk)
         except Http404:
             await self._say(type="gone", completion=pk)
+            return
+        if not signed_in:
+            await self.close(SIGNED_OUT)
             return
         async for news in watch(pk, self.labels):
             for message in frames.encode(pk, news, self.language):
@@ -193,3 +193,9 @@ def _person_of(request: HttpRequest) -> Person | None:
     request.session = SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
     user = get_user(request)
     return user if user.is_authenticated and user.is_active else None
+
+
+def _may_watch(request: HttpRequest, pk: int) -> bool:
+    """Whether its person is signed in; raises Http404. In one visit to the thread: the first word waits for it."""
+    person = _person_of(request)
+    return person is not None and bool(completion_for(person, pk))
