@@ -19,16 +19,16 @@ def run(prepared: Path) -> None:
             relayed = elsewhere(_times, Target.relay(server, upstream))
         with servers.ours(prepared, upstream, people=1) as site:
             stored = elsewhere(_times, Target.site(site.start(), upstream))
-    names = ["the send is answered", "the first token is here"]
+    answered, first = ([each[place] for each in stored] for place in (0, 1))
     rows = [
-        [name, *_figures(relay), *_figures(ours)]
-        for name, relay, ours in zip(names, zip(*relayed, strict=True), zip(*stored, strict=True), strict=True)
+        ["the send is answered", "", "", *_figures(answered)],
+        ["the first token is here", *_figures([first for _, first in relayed]), *_figures(first)],
     ]
     head = ["since the send", "relay p50", "p95", "ours p50", "p95"]
     table(f"Time to first token over HTTP and WebSocket, {TIMES} sends one after another", head, rows)
 
 
-def _figures(times: tuple[float, ...]) -> list[str]:
+def _figures(times: list[float]) -> list[str]:
     return [milliseconds(at(share, sorted(times))) for share in (0.5, 0.95)]
 
 
@@ -37,7 +37,7 @@ def _times(target: Target) -> list[tuple[float, float]]:
 
 
 async def _timed(target: Target) -> list[tuple[float, float]]:
-    """Of each send, the seconds to its answer (for the relay, which has none, 0) and to its first token."""
+    """Of each send, the seconds to its answer (0 for the relay, which has none) and to its first token."""
     cookies = target.people[0] if target.people else {}
     page = await Page.open(target.server.port, "/socket/" if target.people else "/", cookies)
     times = []
