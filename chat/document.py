@@ -77,6 +77,7 @@ class Document:
         self._rendering = threading.Lock()
         self._shown = _Shown([], 0, ())
         self._known: dict[str, str] = {}  # HTML of settled blocks, by what the parser gave
+        self._before: dict[str, str] = {}  # and of the open ones but the last, at the last parsing
         # the source of the open blocks
         self._source = markdown.Source()
         self._lines = ""  # complete lines, as the parser sees them
@@ -160,16 +161,17 @@ class Document:
 
     def _parse(self, visible: str) -> None:
         blocks = markdown.parse(self._lines + visible)
-        if cut := self._cut(blocks, visible):
-            for block in blocks[:cut]:
-                self._shown.settled.append(self._known.setdefault(block.key(), self._dressed(block.html)))
-            lines = self._lines.split("\n")[blocks[cut].line :]
-            self._lines = "\n".join(lines)
-            blocks = [block.moved(-blocks[cut].line) for block in blocks[cut:]]
-        shown = [self._dressed(block.html) for block in blocks[:-1]]
-        shown += [self._dressed(block.html, self._source.verbatim) for block in blocks[-1:]]
-        self._shown = _Shown(self._shown.settled, len(self._shown.settled), tuple(shown))
-        self._find_ways_to_grow(blocks[-1] if blocks else None, visible)
+        dressed = [self._before.get(block.html) or self._dressed(block.html) for block in blocks[:-1]]
+        self._before = {block.html: shown for block, shown in zip(blocks, dressed, strict=False)}
+        dressed += [self._dressed(block.html, self._source.verbatim) for block in blocks[-1:]]
+        cut = self._cut(blocks, visible)
+        first = blocks[cut].line if cut else 0
+        if cut:
+            for block, shown in zip(blocks[:cut], dressed, strict=False):
+                self._shown.settled.append(self._known.setdefault(block.key(), shown))
+            self._lines = "\n".join(self._lines.split("\n")[first:])
+        self._shown = _Shown(self._shown.settled, len(self._shown.settled), tuple(dressed[cut:]))
+        self._find_ways_to_grow(blocks[-1].moved(-first) if blocks else None, visible)
 
     def _cut(self, blocks: list[Block], visible: str) -> int:
         """The index of the last block whose start closes what precedes it for ever; 0 if there is none."""
@@ -216,7 +218,7 @@ class Document:
         before = self._shown.settled[: self._shown.count]
         corrected = tuple(i for i, (was, now) in enumerate(zip(before, final, strict=False)) if was != now)
         self._shown = _Shown(final, len(final), (), corrected)
-        self._known, self._lines, self._fence, self._items = {}, "", None, None
+        self._known, self._before, self._lines, self._fence, self._items = {}, {}, "", None, None
 
 
 _ENDS = re.compile(r"<(?:h[1-6r]|pre)\b")  # blocks that nothing continues
@@ -303,7 +305,10 @@ def _unclosed(block: str) -> str:
 # --- the line that grows ---------------------------------------------------------------------------------------------
 
 _UNDECIDED = re.compile(r"\Z|[ \t]|[-+*](?:[ \t]|\Z)|\d{1,9}(?:[.)](?:[ \t]|\Z)|\Z)")
-_ONLY_MARKUP = re.compile(r"[ \t>]*(?:(?:[-+*=_#|:~`][-+*=_#|:~` \t]*)?|\d{1,9}[.)]?[ \t]*|(?:`{3,}|~{3,})[^`]*)")
+_ONLY_MARKUP = re.compile(
+    r"[ \t>]*(?:(?:[-+*=_#|:~`][-+*=_#|:~` \t]*)?|\d{1,9}[.)]?[ \t]*|(?:`{3,}|~{3,})[^`]*"
+    r"|[-+*][ \t]+\[[ xX]?\]?[ \t]*)|[ \t]*>[ \t>]*\[!?[A-Z]*\]?"
+)
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\Z")
 _CODE_SPAN = re.compile(r"`[^`]*`")
 _CODE_END = re.compile(r"[ \t>]*(?:`+|~+|\$+|\\\]?)[ \t]*")

@@ -476,6 +476,11 @@ def test_a_document_may_be_rendered_in_another_thread_while_it_is_watched():
         ("```pyth", ""),
         ("> ", ""),
         ("> - ~~~", ""),
+        ("- [", ""),
+        ("- [x] ", ""),
+        ("- [x] a", "- [x] a"),
+        ("> [!WARN", ""),
+        ("> [!NOTE] own", "> [!NOTE] own"),
         ("2024 was", "2024 was"),
     ],
 )

@@ -14,6 +14,7 @@ from chat.markdown.code import figure, highlight
 from chat.markdown.labels import ENGLISH, Labels
 from chat.markdown.links import image, link
 from chat.markdown.mathematics import as_tex, mathml
+from chat.markdown.parsing import without_positions
 
 _CLEANER = nh3.Cleaner(
     tags=set(
@@ -139,7 +140,7 @@ _ACTS = {
 
 def dress(block: str, labels: Labels = ENGLISH, *, growing: bool = False) -> str:
     """The safe HTML of one block of `parse`. Code at the end of what is growing is not highlighted yet."""
-    safe = _CLEANER.clean(block)
+    safe = _CLEANER.clean(without_positions(block))
     if "footnote-backref" in safe:
         safe = _BACK.sub("", safe)
     return _DRESSED.sub(_Dresser(labels, growing), safe)

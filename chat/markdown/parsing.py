@@ -41,11 +41,15 @@ class Block(NamedTuple):
     html: str
 
     def key(self) -> str:
-        """The HTML without positions in the source: the same for the same Markdown, wherever it stands."""
-        return _POSITION.sub("", self.html)
+        """The same for the same Markdown, wherever it stands."""
+        return without_positions(self.html)
 
     def moved(self, lines: int) -> "Block":
         return self._replace(line=self.line + lines) if self.line >= 0 else self
+
+
+def without_positions(rendered: str) -> str:
+    return _POSITION.sub("", rendered)
 
 
 def parse(source: str) -> list[Block]:
