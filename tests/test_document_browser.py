@@ -234,6 +234,13 @@ def test_plain_text_goes_into_one_text_node(page):
     assert page.evaluate("[node.isConnected, node.data, node.nextSibling]") == [True, "One two <three> & four 😀", None]
 
 
+def test_a_page_that_does_not_know_the_whole_says_so(page):
+    assert page.evaluate("grows.apply([' more', null])") is False
+    assert page.evaluate("document.querySelector('#box').innerHTML") == ""
+    assert page.evaluate("grows.apply([{ whole: [] }]) && grows.apply([null, '<p>a'])") is True
+    assert page.evaluate("document.querySelector('#box').innerHTML") == '<div class="block"><p>a</p></div>'
+
+
 def test_text_after_an_element_without_content_stands_beside_it(page):
     page.evaluate("grows.apply([{ whole: ['<p>a<br>'] }]); grows.apply(['b'])")
     assert page.evaluate("document.querySelector('#box p').innerHTML") == "a<br>b"

@@ -1,6 +1,9 @@
 // Applies the operations of one choice to its DOM: the browser's half of chat/document.py, where the wire is described.
 // The container holds one <div class="block"> for each block, as the server renders a saved message. A frame touches only
 // what differs, so that selection, focus and what the reader has opened survive.
+//
+//   grows = new GrowingDocument(container)
+//   grows.apply(operations)     false if it cannot: the first frame must say what the whole is (watch again)
 
 const VOID = new Set(["BR", "HR", "INPUT"]);
 const READERS_OWN = new Set(["aria-pressed", "data-wrap", "open"]);   // set by the reader, never by the server
@@ -13,13 +16,17 @@ export class GrowingDocument {
     this.container = container;
     this.html = "";            // of the last block, without its trailing closing tags
     this.parsed = true;        // whether the last block's DOM shows this.html
+    this.begun = false;
   }
 
   get blocks() { return this.container.children }
 
   apply(operations) {
+    this.begun ||= operations.some(operation => operation?.whole);
+    if (!this.begun) return false;
     for (const operation of operations) this.#one(operation);
     this.#show();
+    return true;
   }
 
   #one(operation) {
