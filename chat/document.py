@@ -157,7 +157,8 @@ class Document:
             self._parse(visible)
 
     def _show_last(self, last: str) -> None:
-        self._shown = self._shown._replace(open=(*self._shown.open[:-1], last))
+        settled, count, shown, _ = self._shown
+        self._shown = _Shown(settled, count, (*shown[:-1], last))
 
     def _parse(self, visible: str) -> None:
         blocks = markdown.parse(self._lines + visible)

@@ -196,6 +196,11 @@ def test_words_come_in_the_readers_language():
         assert word in shown
 
 
+def test_a_block_knows_its_first_line_but_for_footnotes_and_raw_html():
+    source = "# a\n[^1]\n\n[^1]: b\n\n> [!NOTE]\n> c\n\n---\n<div>\n\n- d"
+    assert [block.line for block in parsing.parse(source)] == [0, 1, 5, 8, -1, 11, -1]
+
+
 def test_a_page_holds_a_wrapper_for_each_block():
     assert render("# a\n\nb") == '<div class="block"><h3>a</h3></div><div class="block"><p>b</p></div>'
     assert render("") == render(" \n\n") == ""

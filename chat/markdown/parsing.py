@@ -28,7 +28,9 @@ _ALL = _extensions(*_ALWAYS, *_COSTLY)
 _PARSING, _RENDERING = comrak.ParseOptions(), comrak.RenderOptions()
 _RENDERING.escape = _RENDERING.sourcepos = _RENDERING.compact_html = True
 
-_TOP = re.compile(r"<(/?)(?:p|h[1-6r]|[uo]l|pre|table|blockquote|div|section)\b([^>]*)>")
+_TOP = re.compile(
+    r'<(/?)(p|h[1-6r]|[uo]l|pre|table|blockquote|div|section)\b(?: data-sourcepos="(\d+):[^"]*")?([^>]*)>'
+)
 _POSITION = re.compile(r' data-sourcepos="(\d+):[^"]*"')
 _NESTING = re.compile(r"<(/?)(?:em|strong|del|[uo]l|li|blockquote|div)\b")
 _ANY_TAG = re.compile(r"<[^>]*>")
@@ -60,6 +62,8 @@ def parse(source: str) -> list[Block]:
 
 def _affordable(source: str) -> comrak.ExtensionOptions:
     """All extensions, but for those for which this text is a bomb."""
+    if len(source) <= MAX_COSTLY:
+        return _ALL
     off = set()
     if source.count("|") > MAX_COSTLY and max(line.count("|") for line in source.split("\n")) > MAX_COSTLY:
         off.add("table")
@@ -87,11 +91,12 @@ def _split(rendered: str) -> list[Block]:
     """Cut at depth 0. What stands between elements there is a raw HTML block, escaped."""
     found, depth, start, end, line = [], 0, 0, 0, -1
     for tag in _TOP.finditer(rendered):
-        closing, attributes = tag.groups()
+        closing, name, position, attributes = tag.groups()
         if depth == 0:
             found += _raw(rendered[end : tag.start()])
-            start, line = tag.start(), _first_line(attributes)
-        depth += -1 if closing else 0 if tag[0].startswith("<hr") else 1
+            start, line = tag.start(), _first_line(name, position, attributes)
+        if name != "hr":
+            depth += -1 if closing else 1
         if depth == 0:
             end = tag.end()
             found.append(Block(line, _bounded(rendered[start:end])))
@@ -103,11 +108,13 @@ def _raw(escaped: str) -> list[Block]:
     return [Block(-1, _plain(line)) for line in escaped.split("\n") if line.strip()] if escaped else []
 
 
-def _first_line(attributes: str) -> int:
-    position = _POSITION.match(attributes) or _POSITION.search(attributes)
-    if not position or 'class="footnotes"' in attributes:  # footnotes stand last, wherever they were defined
+def _first_line(name: str, position: str | None, attributes: str) -> int:
+    """From 0; -1 for footnotes, which stand last, wherever they were defined."""
+    if name == "section":
         return -1
-    return int(position[1]) - 1
+    if not position and (found := _POSITION.search(attributes)):  # an alert, whose class comes first
+        position = found[1]
+    return int(position) - 1 if position else -1
 
 
 def _plain(escaped: str) -> str:
