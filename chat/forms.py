@@ -15,6 +15,7 @@ from chat.upstream.templates import TEMPLATES
 MOST_ANSWERS = 8
 LEAST_GRACE = 5  # seconds; less would be a reload
 CONNECTABLE = [name for name in PROFILES if name != "demo"]
+NO_KEY = _("This form has no key. Reload the page and send again.")
 
 
 class ModelsField(forms.ModelMultipleChoiceField):
@@ -28,7 +29,7 @@ class ModelsField(forms.ModelMultipleChoiceField):
 class AskForm(forms.Form):
     """The hidden half of every form that asks for a reply: its key makes a double click one message."""
 
-    key = forms.UUIDField(error_messages={"required": _("This form has no key. Reload the page and send again.")})
+    key = forms.UUIDField(error_messages={"required": NO_KEY, "invalid": NO_KEY})
     model = ModelsField(
         LanguageModel.objects.none(),
         required=False,

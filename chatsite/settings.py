@@ -210,6 +210,7 @@ CONTENT_SECURITY_POLICY = {
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["chatsite.formats"]
 TIME_ZONE = os.environ.get("TZ") or "UTC"
 USE_I18N = USE_TZ = True
 

@@ -122,7 +122,7 @@ def _of_stopped(message: Message, completion: Completion, can_continue: bool) ->
         sentence = _("What you saw is what is saved.") if message.text else _("Nothing had arrived yet.")
     if completion.closing_ms is not None and completion.closing_ms >= WORTH_TELLING_MS:
         seconds = number_format(completion.closing_ms / 1000, decimal_pos=1)
-        sentence = f"{sentence} {_('Closed after %(seconds)s s.') % {'seconds': seconds}}"
+        sentence = _together(sentence, _("Closed after %(seconds)s s.") % {"seconds": seconds})
     return Ending(_("Stopped"), sentence, "stop")
 
 
@@ -136,9 +136,8 @@ def _of_abandoned(message: Message, completion: Completion, can_continue: bool) 
 
 def _of_cut(message: Message, completion: Completion, can_continue: bool) -> Ending:
     sentence = CUTS.get(completion.reason, CLOSED) % {"tokens": tokens(completion.output_tokens or 0)}
-    return Ending(
-        _("Cut off by the provider"), f"{sentence} {_kept(completion, ask=can_continue)}".strip(), "cut", True
-    )
+    sentence = _together(sentence, _kept(completion, ask=can_continue))
+    return Ending(_("Cut off by the provider"), sentence, "cut", True)
 
 
 def _of_failed(message: Message, completion: Completion, can_continue: bool) -> Ending:
@@ -152,7 +151,7 @@ def _of_failed(message: Message, completion: Completion, can_continue: bool) -> 
     words, advice = ERRORS.get(completion.reason, ERRORS["upstream"])
     arrived = completion.output_tokens
     kept = _("What had arrived, %(tokens)s, is saved.") % {"tokens": tokens(arrived)} if arrived else ""
-    sentence = f"{kept} {advice}".strip()
+    sentence = _together(kept, advice)
     return Ending(_("Provider error: %(error)s") % {"error": words}, sentence, "warn", True, completion.error)
 
 
@@ -163,14 +162,20 @@ def _of_lost(message: Message, completion: Completion, can_continue: bool) -> En
             _("Interrupted by a restart"), _("The server restarted before anything arrived."), "restart", True
         )
     sentence = _("The server restarted after %(tokens)s.") % {"tokens": tokens(saved)}
-    return Ending(_("Interrupted by a restart"), f"{sentence} {_kept(completion, ask=can_continue)}", "restart", True)
+    sentence = _together(sentence, _kept(completion, ask=can_continue))
+    return Ending(_("Interrupted by a restart"), sentence, "restart", True)
 
 
 def _kept(completion: Completion, *, ask: bool = False) -> str:
     if not completion.output_tokens:
         return ""
     kept = ngettext("It is saved.", "They are saved.", completion.output_tokens)
-    return f"{kept} {_('Continue?')}" if ask else kept
+    return _together(kept, _("Continue?")) if ask else kept
+
+
+def _together(first: str, second: str) -> str:
+    """Two sentences; Chinese puts no space between them."""
+    return _("%(first)s %(second)s") % {"first": first, "second": second} if first and second else first or second
 
 
 def tokens(number: int) -> str:

@@ -9,7 +9,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from chat.models import Completion, Message
 
@@ -82,11 +82,11 @@ def thought_for(message: Message) -> str:
 def moment(when: datetime) -> SafeString:
     """In the site's time zone; page.js puts it into the reader's."""
     local = timezone.localtime(when)
-    form = (
-        "H:i"
-        if local.date() == timezone.localdate()
-        else "j M, H:i"
-        if local.year == timezone.localdate().year
-        else "j M Y, H:i"
-    )
+    today = timezone.localdate()
+    if local.date() == today:
+        form = "H:i"
+    else:
+        form = (
+            pgettext("date format", "j M, H:i") if local.year == today.year else pgettext("date format", "j M Y, H:i")
+        )
     return format_html('<time datetime="{}">{}</time>', when.isoformat(timespec="seconds"), date_format(local, form))

@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -111,4 +112,4 @@ def age_of(moment, now) -> str:
         return _("Today")
     if days == 1:
         return _("Yesterday")
-    return _("Last 7 days") if days <= 7 else local.strftime("%B %Y")
+    return _("Last 7 days") if days <= 7 else date_format(local, "YEAR_MONTH_FORMAT")

@@ -1,0 +1,1 @@
+"""Where a language writes numbers and dates otherwise than Django has it."""
