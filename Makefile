@@ -6,7 +6,7 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 DATABASE_READY = $(BIN)/python manage.py migrate --verbosity 0 && $(BIN)/python manage.py collectstatic --noinput --verbosity 0
 
-.PHONY: run test lint lock bench
+.PHONY: run test lint lock bench messages
 
 run: .venv/runtime
 	@$(DATABASE_READY)
@@ -24,6 +24,12 @@ lint: .venv/dev
 
 bench: .venv/dev
 	@$(BIN)/python -m benchmarks
+
+# Takes new texts into the catalogue of each language and compiles it. What is left untranslated fails the tests.
+messages: .venv/dev
+	@$(BIN)/python manage.py makemessages --all --no-location --no-wrap --no-obsolete \
+		--ignore .venv --ignore tests --ignore benchmarks --ignore var
+	@$(BIN)/python manage.py compilemessages --ignore .venv
 
 # Regenerates the lock files. They name no index, so that any mirror serves.
 lock: .venv/dev

@@ -123,7 +123,7 @@ class ProviderForm(forms.ModelForm):
     key = forms.CharField(
         required=False,
         max_length=2000,
-        error_messages={"max_length": _("A key of more than %(limit_value)d characters is none.")},
+        error_messages={"max_length": _("No key is longer than %(limit_value)d characters.")},
     )
 
     class Meta:
@@ -136,13 +136,13 @@ class ProviderForm(forms.ModelForm):
                 "max_length": _("A name can have %(limit_value)d characters; this one has %(show_value)d."),
             },
             "base_url": {"required": _("Where does it listen? Its base URL is missing.")},
-            "max_streams": dict.fromkeys(("invalid", "min_value", "max_value"), _("A number from 1 on, or nothing.")),
+            "max_streams": dict.fromkeys(("invalid", "min_value", "max_value"), _("A whole number from 1, or nothing.")),
         }
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["max_streams"].min_value = 1
-        self.fields["max_streams"].validators.append(MinValueValidator(1, _("A number from 1 on, or nothing.")))
+        self.fields["max_streams"].validators.append(MinValueValidator(1, _("A whole number from 1, or nothing.")))
 
     @property
     def complaints(self) -> list[str]:
@@ -151,7 +151,7 @@ class ProviderForm(forms.ModelForm):
     def clean_key(self) -> str:
         key = self.cleaned_data["key"].strip()
         if not (key.isascii() and key.isprintable()):
-            raise forms.ValidationError(_("The key holds characters that no key has. Paste it again."))
+            raise forms.ValidationError(_("The key contains characters that no key has. Paste it again."))
         return key
 
 
@@ -220,7 +220,7 @@ class LanguageModelForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.fields["template"] = forms.ChoiceField(required=False, choices=template_choices)
         for name in ("context_length", "max_output"):
-            self.fields[name].validators.append(MinValueValidator(1, _("A number from 1 on.")))
+            self.fields[name].validators.append(MinValueValidator(1, _("A whole number from 1.")))
 
     def clean_grace_seconds(self) -> int | None:
         grace = self.cleaned_data["grace_seconds"]

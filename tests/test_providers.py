@@ -267,7 +267,7 @@ def test_a_models_settings_that_do_not_fit_are_told_beside_them(site, root, lab)
     fields = {"context_length": "0", "max_output": "", "grace_seconds": "3", "template": "nonsense"}
     answer = root.post(f"/models/{root.model_id('big')}/", htmx=False, **fields)
     assert answer.status_code == 422
-    for sentence in ("A number from 1 on.", "An answer needs a limit.", "At least 5 seconds"):
+    for sentence in ("A whole number from 1.", "An answer needs a limit.", "At least 5 seconds"):
         assert sentence in answer.text
     assert 'value="3"' in answer.text
 

@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ('profile', models.CharField(max_length=40, verbose_name='profile')),
                 ('base_url', models.URLField(max_length=300, verbose_name='base URL')),
                 ('key_variable', models.CharField(blank=True, max_length=80, verbose_name='key variable')),
-                ('max_streams', models.PositiveSmallIntegerField(blank=True, help_text='How many replies the provider allows at the same time; others wait for their turn. Empty: any.', null=True, verbose_name='streams at once')),
+                ('max_streams', models.PositiveSmallIntegerField(blank=True, help_text='How many replies the provider allows at the same time; others wait for their turn. Empty: any.', null=True, verbose_name='replies at once')),
                 ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
                 ('trouble', models.CharField(blank=True, max_length=300, verbose_name='last trouble')),
             ],

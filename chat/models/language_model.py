@@ -48,7 +48,7 @@ class Provider(models.Model):
         help_text=_("Without it, addresses in private networks are refused."),
     )
     max_streams = models.PositiveSmallIntegerField(
-        _("streams at once"),
+        _("replies at once"),
         null=True,
         blank=True,
         help_text=_("How many replies the provider allows at the same time; others wait for their turn. Empty: any."),

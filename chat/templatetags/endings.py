@@ -130,7 +130,7 @@ def _of_abandoned(message: Message, completion: Completion, can_continue: bool) 
     saved = completion.output_tokens
     title = _("You left; saved at %(tokens)s") % {"tokens": tokens(saved)} if saved else _("You left before it began")
     grace = completion.model.grace_seconds
-    sentence = _("The grace of %(seconds)d s ran out before you came back.") % {"seconds": grace} if grace else ""
+    sentence = _("The %(seconds)d s of grace ran out before you came back.") % {"seconds": grace} if grace else ""
     return Ending(title, sentence, "sign-out")
 
 
@@ -144,7 +144,7 @@ def _of_failed(message: Message, completion: Completion, can_continue: bool) -> 
     if completion.reason == "not_started":
         return Ending(
             _("Not started"),
-            _("Nobody took it up within 10 minutes. Nothing was sent, and nothing was used."),
+            _("It was not started within 10 minutes. Nothing was sent, and nothing was used."),
             "clock",
             True,
         )

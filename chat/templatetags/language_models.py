@@ -28,7 +28,7 @@ def grace_of(model: LanguageModel) -> str:
     grace = model.grace_seconds
     if grace is None:
         return _("finishes")
-    return ngettext("finishes within %(seconds)d s", "finishes within %(seconds)d s", grace) % {"seconds": grace}
+    return ngettext("goes on for %(seconds)d s", "goes on for %(seconds)d s", grace) % {"seconds": grace}
 
 
 @register.filter

@@ -23,7 +23,7 @@ TROUBLES = {
         "%(where)s is an address where no provider can be: link-local, multicast, or one that tells machines secrets."
     ),
     "no_address": gettext_lazy("%(where)s is not an http or https address."),
-    "unknown_name": gettext_lazy("The name of %(where)s is not known. Is it spelled rightly?"),
+    "unknown_name": gettext_lazy("The name of %(where)s is not known. Is it spelled correctly?"),
     "untrusted": gettext_lazy("The certificate of %(where)s is not trusted."),
     "no_tls": gettext_lazy("%(where)s does not speak TLS. Is it http instead of https?"),
     "nothing_listens": gettext_lazy("Nothing listens at %(where)s. Is the server running, and the port right?"),
@@ -36,7 +36,7 @@ TROUBLES = {
     ),
     "no_models": gettext_lazy("%(where)s answers, but lists no models. If it has no list, type a model’s name."),
     "key_lost": gettext_lazy("The stored key cannot be read any more. Paste it again."),
-    "key_unsendable": gettext_lazy("The key holds characters that no key has. Paste it again."),
+    "key_unsendable": gettext_lazy("The key contains characters that no key has. Paste it again."),
 }
 KINDS = {
     "auth": gettext_lazy("%(where)s refuses the key: “%(said)s”"),
@@ -94,7 +94,7 @@ def _first(report: Report) -> Step:
     else:
         text, advice = _("First token"), ""
     if seen.pieces == 1 and seen.opened and seen.opened.ends_by != "whole":
-        advice = _("All came in one piece: something on the way may hold a stream back.")
+        advice = _("Everything came in one piece: something on the way may be holding the stream back.")
         return Step("warn", text, seconds(seen.first_after), advice)
     return Step("ok", text, seconds(seen.first_after), advice)
 
@@ -113,7 +113,7 @@ def _end(report: Report) -> Step:
             _("Ends without its terminator"),
             _("Its replies are kept and marked as cut off. Another preset may know this server better."),
         ),
-        "cut": ("bad", _("The stream broke off"), _("Is there a proxy before it that ends long answers?")),
+        "cut": ("bad", _("The stream broke off"), _("Is there a proxy in front of it that ends long answers?")),
         "garbled": (
             "bad",
             _("Sent what cannot be read"),
@@ -169,9 +169,9 @@ def _several(report: Report) -> Step | None:
             advice = _("This preset does not ask for them. If the server has a preset of its own, use that.")
             return Step("mute", _("Could give several answers to one call"), "n = 2", advice)
         case "ignored":
-            return Step("warn", _("Gives one answer when asked for two"), "", _("Ask for one at a time."))
+            return Step("warn", _("Gives one answer when asked for two"), "", _("Ask for one answer at a time."))
         case "refused":
-            return Step("warn", _("Refuses to give several answers"), "", _("Ask for one at a time."))
+            return Step("warn", _("Refuses to give several answers"), "", _("Ask for one answer at a time."))
         case "not_offered":
             return Step("mute", _("Does not know several answers to one call"))
     return _untried(_("Several answers to one call"))
