@@ -136,7 +136,9 @@ class ProviderForm(forms.ModelForm):
                 "max_length": _("A name can have %(limit_value)d characters; this one has %(show_value)d."),
             },
             "base_url": {"required": _("Where does it listen? Its base URL is missing.")},
-            "max_streams": dict.fromkeys(("invalid", "min_value", "max_value"), _("A whole number from 1, or nothing.")),
+            "max_streams": dict.fromkeys(
+                ("invalid", "min_value", "max_value"), _("A whole number from 1, or nothing.")
+            ),
         }
 
     def __init__(self, *args, **kwargs) -> None:
