@@ -27,6 +27,10 @@ class Article:
         return self.message.completion
 
     @property
+    def is_growing(self) -> bool:
+        return self.completion is not None and not self.completion.is_settled
+
+    @property
     def place(self) -> int:
         """Which of its siblings it is, from 1."""
         return self.siblings.index(self.message.pk) + 1

@@ -37,6 +37,10 @@ class CannotContinue(Exception):
     """This reply is whole, or its provider cannot go on with an answer."""
 
 
+class NothingAsked(Exception):
+    """This reply answers no message: an imported conversation may begin with one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is asked for: so many answers of each of these models, side by side."""
@@ -85,6 +89,8 @@ def regenerate(person: Person, reply: Message, *, wish: Wish, key: UUID) -> Aske
     def make() -> Asked:
         _held(reply.conversation)
         _refuse_unsettled(reply)
+        if reply.parent is None:
+            raise NothingAsked
         return _queue(person, reply.conversation, wish, parent=reply.parent, key=key)
 
     return _once(person, key, "", make)
@@ -92,13 +98,13 @@ def regenerate(person: Person, reply: Message, *, wish: Wish, key: UUID) -> Aske
 
 def go_on(person: Person, reply: Message, *, key: UUID) -> Asked:
     """A sibling that begins with the kept text and continues it, by the same model."""
-    wish = Wish([reply.completion.model])
 
     def make() -> Asked:
         _held(reply.conversation)
         _refuse_unsettled(reply)
         if not can_continue(reply):
             raise CannotContinue
+        wish = Wish([reply.completion.model])
         return _queue(person, reply.conversation, wish, parent=reply.parent, key=key, prefix=reply.text)
 
     return _once(person, key, reply.text, make)

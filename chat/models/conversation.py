@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -25,7 +26,7 @@ class Conversation(models.Model):
     model = models.ForeignKey("chat.LanguageModel", null=True, on_delete=models.SET_NULL)
     # The end of the thread that is shown; other threads of the tree are reached through siblings.
     leaf = models.ForeignKey("chat.Message", null=True, on_delete=models.SET_NULL, related_name="+")
-    created = models.DateTimeField(auto_now_add=True)
+    created = models.DateTimeField(default=timezone.now)
     active = models.DateTimeField(_("last active"))
     deleted = models.DateTimeField(null=True)
 
@@ -62,7 +63,10 @@ class Conversation(models.Model):
 
 
 class Message(models.Model):
-    """What one side said. A reply's status is its completion's; its text is final once that is settled."""
+    """What one side said. A reply's status is its completion's; its text is final once that is settled.
+
+    A reply that was made elsewhere and imported has no completion: nothing was asked here, and nothing is charged.
+    """
 
     class Role(models.TextChoices):
         SYSTEM = "system"
@@ -82,7 +86,9 @@ class Message(models.Model):
     prefix_length = models.PositiveIntegerField(default=0)
     # The form's hidden key: what came with the same key is the same message, however often it comes.
     key = models.UUIDField(null=True, unique=True)
-    created = models.DateTimeField(auto_now_add=True)
+    # Where an imported message comes from and what was told of it there: "from", "id", "model", "status", …
+    imported = models.JSONField(null=True)
+    created = models.DateTimeField(default=timezone.now)
 
     class Meta:
         verbose_name = _("message")

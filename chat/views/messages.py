@@ -124,6 +124,8 @@ def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> Ht
         )
     except asking.CannotContinue:
         return refusal(request, _("This reply cannot be continued. Regenerate it instead."), 409)
+    except asking.NothingAsked:
+        return refusal(request, _("This reply answers no message, so it cannot be asked for again. Write one."), 409)
     except asking.ConversationGone:
         return refusal(request, _("This conversation has been deleted. Your text is kept: send it in a new one."), 409)
     except asking.KeyTaken:
