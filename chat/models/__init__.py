@@ -1,6 +1,7 @@
 from chat.models.account import Account, Person
 from chat.models.completion import Completion, Segment
 from chat.models.conversation import Conversation, Message
+from chat.models.filing import Folder, Tag
 from chat.models.language_model import LanguageModel, Provider
 from chat.models.process import Presence, Process
 from chat.models.usage import UsageEntry
@@ -9,6 +10,7 @@ __all__ = [
     "Account",
     "Completion",
     "Conversation",
+    "Folder",
     "LanguageModel",
     "Message",
     "Person",
@@ -16,5 +18,6 @@ __all__ = [
     "Process",
     "Provider",
     "Segment",
+    "Tag",
     "UsageEntry",
 ]

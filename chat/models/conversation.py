@@ -7,11 +7,19 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from chat.models.filing import FoldedField, Folder, Tag
+
+TITLE_LENGTH = 200
+
 
 class ConversationQuerySet(models.QuerySet):
     def for_person(self, person) -> "ConversationQuerySet":
         """Those that exist for them: theirs, and not deleted."""
         return self.filter(person=person, deleted=None)
+
+    def listed(self) -> "ConversationQuerySet":
+        """As the list shows them: none that are archived, pinned ones first, then by when something was asked."""
+        return self.filter(archived=False).order_by("-pinned", "-active", "-pk")
 
 
 class Conversation(models.Model):
@@ -22,7 +30,8 @@ class Conversation(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations")
-    title = models.CharField(_("title"), max_length=200)
+    title = models.CharField(_("title"), max_length=TITLE_LENGTH)
+    folded_title = FoldedField(of="title", max_length=2 * TITLE_LENGTH)
     model = models.ForeignKey("chat.LanguageModel", null=True, on_delete=models.SET_NULL)
     # The end of the thread that is shown; other threads of the tree are reached through siblings.
     leaf = models.ForeignKey("chat.Message", null=True, on_delete=models.SET_NULL, related_name="+")
@@ -30,12 +39,23 @@ class Conversation(models.Model):
     active = models.DateTimeField(_("last active"))
     deleted = models.DateTimeField(null=True)
 
+    folder = models.ForeignKey(Folder, null=True, on_delete=models.SET_NULL, related_name="conversations")
+    tags = models.ManyToManyField(Tag, related_name="conversations")
+    pinned = models.BooleanField(default=False)
+    archived = models.BooleanField(default=False)  # kept and found, but not listed
+    unread = models.BooleanField(default=False)  # a reply has ended, and no page has shown it since
+
     objects = ConversationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
-        indexes = [models.Index(fields=["person", "deleted", "-active"], name="conversation_list")]
+        indexes = [
+            models.Index(fields=["person", "deleted", "-active"], name="conversation_latest"),
+            models.Index(
+                fields=["person", "deleted", "archived", "-pinned", "-active", "-id"], name="conversation_list"
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)
