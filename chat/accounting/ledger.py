@@ -34,6 +34,8 @@ def charge(completion: Completion, source: str, tokens: Tokens) -> UsageEntry:
         kind=UsageEntry.Kind.CHARGE,
         completion=completion,
         account_id=completion.account_id,
+        group_id=completion.group_id,
+        day=completion.day,
         source=source,
         **_columns(tokens),
     )
@@ -47,6 +49,8 @@ def adjust(completion: Completion, source: str, tokens: Tokens) -> UsageEntry:
         kind=UsageEntry.Kind.ADJUSTMENT,
         completion=completion,
         account_id=charged.account_id,
+        group_id=charged.group_id,
+        day=charged.day,
         charge=charged,
         number=last + 1,
         source=source,

@@ -1,23 +1,36 @@
-from chat.models.account import Account, Person
+from chat.models.account import Account, AuditEntry, Group, Person
+from chat.models.budget import Budget, BudgetPeriod, Grant, Hold
+from chat.models.calibration import Calibration
 from chat.models.completion import Completion, Segment
 from chat.models.conversation import Conversation, Message
 from chat.models.filing import Folder, Tag
 from chat.models.language_model import LanguageModel, Provider
+from chat.models.price import Price
 from chat.models.process import Presence, Process
-from chat.models.usage import UsageEntry
+from chat.models.usage import ClosedMonth, UsageDay, UsageEntry
 
 __all__ = [
     "Account",
+    "AuditEntry",
+    "Budget",
+    "BudgetPeriod",
+    "Calibration",
+    "ClosedMonth",
     "Completion",
     "Conversation",
     "Folder",
+    "Grant",
+    "Group",
+    "Hold",
     "LanguageModel",
     "Message",
     "Person",
     "Presence",
+    "Price",
     "Process",
     "Provider",
     "Segment",
     "Tag",
+    "UsageDay",
     "UsageEntry",
 ]

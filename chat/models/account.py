@@ -1,4 +1,4 @@
-"""Who uses the site, and whom a ledger line names."""
+"""Who uses the site, whom a ledger line names, and what they have changed."""
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
@@ -24,11 +24,36 @@ class Person(AbstractUser):
         verbose_name_plural = _("people")
 
 
+class Group(models.Model):
+    """Who pays for some people together. It says nothing of rights, which Django's own groups are for."""
+
+    name = models.CharField(_("name"), max_length=80, unique=True)
+
+    class Meta:
+        verbose_name = _("paying group")
+        verbose_name_plural = _("paying groups")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Account(models.Model):
-    """A person in the ledger, or what is left of them: never their text, and after deletion not their name."""
+    """A person in the ledger, or what is left of them: never their text, and after deletion not their name.
+
+    At most one group pays for it: with several, each line would need a choice, and no sum would be anybody's.
+    """
 
     person = models.OneToOneField(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     label = models.CharField(max_length=150)
+    group = models.ForeignKey(
+        Group,
+        verbose_name=_("paying group"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="accounts",
+    )
 
     class Meta:
         verbose_name = _("account")
@@ -45,3 +70,70 @@ class Account(models.Model):
     def forget(cls, person: Person) -> None:
         """What a person who is deleted leaves in the ledger: a number."""
         cls.objects.filter(person=person).update(label=f"deleted person {person.pk}")
+
+
+class AuditIsAppendOnly(Exception):
+    """Somebody tried to change or delete what the audit says."""
+
+
+class AuditEntryQuerySet(models.QuerySet):
+    def update(self, **changes) -> int:
+        raise AuditIsAppendOnly
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AuditIsAppendOnly
+
+
+class AuditEntry(models.Model):
+    """One change of prices, budgets, groups, providers or rights: by whom, of what, and what stood there before."""
+
+    when = models.DateTimeField(auto_now_add=True, db_index=True)
+    by = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")  # None: a command
+    deed = models.CharField(max_length=40)  # `price added`, `budget changed`
+    subject = models.CharField(max_length=200)  # what it was done to, by the name that it had
+    key = models.CharField(max_length=40, blank=True)  # its kind and number: `budget 7`
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+
+    objects = AuditEntryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit entries")
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.deed}: {self.subject}"
+
+    def save(self, *args, **kwargs) -> None:
+        if self.pk:
+            raise AuditIsAppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *args, **kwargs) -> tuple[int, dict[str, int]]:
+        raise AuditIsAppendOnly
+
+    @classmethod
+    def record(
+        cls,
+        by: Person | None,
+        deed: str,
+        subject: models.Model,
+        *,
+        before: dict[str, object] | None = None,
+        after: dict[str, object] | None = None,
+    ) -> "AuditEntry":
+        """Call it in the transaction of the change. Of `before` and `after` only what differs is kept, as text."""
+        old, new = _texts(before or {}), _texts(after or {})
+        return cls.objects.create(
+            by=Account.of(by) if by else None,
+            deed=deed,
+            subject=str(subject)[:200],
+            key=f"{subject._meta.model_name} {subject.pk}",
+            before={name: text for name, text in old.items() if new.get(name) != text},
+            after={name: text for name, text in new.items() if old.get(name) != text},
+        )
+
+
+def _texts(values: dict[str, object]) -> dict[str, str | None]:
+    return {name: None if value is None else str(value) for name, value in values.items()}

@@ -22,6 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from chat.models.language_model import LanguageModel
+from chat.models.money import MoneyField
 from chat.transcript import Transcript
 
 
@@ -47,6 +48,7 @@ class Completion(models.Model):
         """Where the usage comes from; empty while the completion is not settled."""
 
         REPORTED = "reported", _("reported")
+        LOOKED_UP = "looked up", _("looked up")
         COUNTED = "counted", _("counted")
         ESTIMATED = "estimated", _("estimated")
         NOT_SENT = "not sent", _("not sent")
@@ -60,6 +62,12 @@ class Completion(models.Model):
     n = models.PositiveSmallIntegerField(default=1)
     streamed = models.BooleanField(default=True)
     max_output = models.PositiveIntegerField()
+
+    # Of the moment when it was asked for: they hold for its Holds and for all its ledger lines.
+    day = models.DateField(default=timezone.localdate)  # in the site's time zone
+    group = models.ForeignKey("chat.Group", null=True, on_delete=models.PROTECT)
+    price = models.ForeignKey("chat.Price", null=True, on_delete=models.PROTECT)  # None: unpriced
+    cap = MoneyField(null=True)  # in the price's currency: it stops there
 
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     reason = models.CharField(max_length=24, blank=True)
@@ -87,10 +95,16 @@ class Completion(models.Model):
     output_high = models.PositiveIntegerField(null=True)
     cached_tokens = models.PositiveIntegerField(null=True)
     reasoning_tokens = models.PositiveIntegerField(null=True)
+    # In the price's currency; None: unpriced, or not settled yet.
+    amount = MoneyField(null=True)
+    amount_low = MoneyField(null=True)
+    amount_high = MoneyField(null=True)
+    said_cost = MoneyField(null=True)  # what the provider itself said that it cost
     # What we ourselves estimated, kept beside what the upstream says.
     own_input_tokens = models.PositiveIntegerField(default=0)
     own_output_tokens = models.PositiveIntegerField(default=0)
     left_out = models.PositiveSmallIntegerField(default=0)  # turns of the thread for which the window had no room
+    lookups_left = models.PositiveSmallIntegerField(default=0)  # tries to ask the provider what it has billed
     recounts_left = models.PositiveSmallIntegerField(default=0)  # tries to have the upstream's tokenizer count it
 
     objects = CompletionQuerySet.as_manager()
@@ -101,6 +115,8 @@ class Completion(models.Model):
         indexes = [
             models.Index(fields=["status", "created"], name="completion_queue"),
             models.Index(fields=["conversation", "status"], name="completion_in_conversation"),
+            models.Index(fields=["lookups_left"], name="completion_lookups", condition=models.Q(lookups_left__gt=0)),
+            models.Index(fields=["model", "settled"], name="completion_of_model"),
             models.Index(fields=["recounts_left"], name="completion_recounts", condition=models.Q(recounts_left__gt=0)),
         ]
 

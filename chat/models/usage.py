@@ -1,10 +1,20 @@
-"""The ledger. Lines are added by accounting.ledger alone, and never changed."""
+"""The ledger, its daily sums, and the months that are closed. All are written by accounting alone.
+
+Ledger lines are never changed. Every figure of a line can be added up: a day's sum is the sum of its lines' figures,
+adjustments included, whose figures are the differences that they make.
+"""
+
+from decimal import Decimal
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from chat.models.account import Account, Group
 from chat.models.completion import Completion
+from chat.models.language_model import LanguageModel
+from chat.models.money import MoneyField
+from chat.models.price import Price
 
 
 class LedgerIsAppendOnly(Exception):
@@ -20,7 +30,11 @@ class UsageEntryQuerySet(models.QuerySet):
 
 
 class UsageEntry(models.Model):
-    """One line: a completion's charge, or an adjustment of it, whose figures are the differences that it makes."""
+    """One line: a completion's charge, or an adjustment of it, whose figures are the differences that it makes.
+
+    The day and the group are those of the moment when it was asked for. `estimated_…` is what of a figure is an
+    estimate: an adjustment by an exact count takes back as much as was estimated before.
+    """
 
     class Kind(models.TextChoices):
         CHARGE = "charge", _("charge")
@@ -28,16 +42,28 @@ class UsageEntry(models.Model):
 
     kind = models.CharField(max_length=10, choices=Kind)
     completion = models.ForeignKey(Completion, on_delete=models.PROTECT, related_name="usage_entries")
-    account = models.ForeignKey("chat.Account", on_delete=models.PROTECT)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT)
+    group = models.ForeignKey(Group, null=True, on_delete=models.PROTECT)
     charge = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="adjustments")
     number = models.PositiveSmallIntegerField(default=0)  # of an adjustment, from 1
     source = models.CharField(max_length=10, choices=Completion.Source)
+    day = models.DateField()  # in the site's time zone; of an adjustment of a closed month: in the next that is open
     input_tokens = models.IntegerField()
     input_low = models.IntegerField()
     input_high = models.IntegerField()
+    cached_tokens = models.IntegerField(default=0)  # of the input, as far as it is known
     output_tokens = models.IntegerField()
     output_low = models.IntegerField()
     output_high = models.IntegerField()
+    reasoning_tokens = models.IntegerField(default=0)  # of the output, as far as it is known
+    estimated_input = models.IntegerField(default=0)
+    estimated_output = models.IntegerField(default=0)
+    price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT)
+    currency = models.CharField(max_length=3, blank=True)  # empty: unpriced, and the amounts are unknown
+    amount = MoneyField(null=True)
+    amount_low = MoneyField(null=True)
+    amount_high = MoneyField(null=True)
+    estimated_amount = MoneyField(null=True)
     created = models.DateTimeField(auto_now_add=True)
 
     objects = UsageEntryQuerySet.as_manager()
@@ -45,9 +71,16 @@ class UsageEntry(models.Model):
     class Meta:
         verbose_name = _("usage entry")
         verbose_name_plural = _("usage entries")
+        indexes = [
+            models.Index(fields=["account", "day"], name="usage_of_account"),
+            models.Index(fields=["day"], name="usage_of_day"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["completion"], condition=Q(kind="charge"), name="one_charge_each"),
             models.UniqueConstraint(fields=["charge", "number"], name="adjustment_number_once"),
+            models.CheckConstraint(
+                condition=Q(currency="", amount=None) | (~Q(currency="") & ~Q(amount=None)), name="amount_has_currency"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -60,3 +93,82 @@ class UsageEntry(models.Model):
 
     def delete(self, *args, **kwargs) -> tuple[int, dict[str, int]]:
         raise LedgerIsAppendOnly
+
+
+BUCKETS = 20
+
+
+class UsageDay(models.Model):
+    """A day's sums: how many replies, how many tokens and how much money, of which how much is an estimate.
+
+    `ttft_…` and `speed_…` count replies in buckets, each √2 times as wide as the one before: see accounting.pace.
+    `spared_…` is what stopped and abandoned replies did not take of what they were allowed: the most that was saved.
+    """
+
+    day = models.DateField()
+    account = models.ForeignKey(Account, on_delete=models.PROTECT)
+    group = models.ForeignKey(Group, null=True, on_delete=models.PROTECT)
+    model = models.ForeignKey(LanguageModel, on_delete=models.PROTECT)
+    purpose = models.CharField(max_length=10)
+    outcome = models.CharField(max_length=10, choices=Completion.Status)
+    currency = models.CharField(max_length=3, blank=True)  # empty: unpriced; the amounts are then no sums of anything
+
+    replies = models.IntegerField(default=0)  # that is: charges
+    adjustments = models.IntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    input_low = models.BigIntegerField(default=0)
+    input_high = models.BigIntegerField(default=0)
+    cached_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    output_low = models.BigIntegerField(default=0)
+    output_high = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+    estimated_input = models.BigIntegerField(default=0)
+    estimated_output = models.BigIntegerField(default=0)
+    amount = MoneyField(default=Decimal(0))
+    amount_low = MoneyField(default=Decimal(0))
+    amount_high = MoneyField(default=Decimal(0))
+    estimated_amount = MoneyField(default=Decimal(0))
+    spared_tokens = models.BigIntegerField(default=0)
+    spared_amount = MoneyField(default=Decimal(0))
+
+    KEY = ("day", "account", "group", "model", "purpose", "outcome", "currency")
+
+    class Meta:
+        verbose_name = _("day's usage")
+        verbose_name_plural = _("usage by day")
+        indexes = [models.Index(fields=["account", "day"], name="usage_day_of_account")]
+        constraints = [
+            # Two, since a missing group equals no other in a unique index.
+            models.UniqueConstraint(
+                fields=["day", "account", "group", "model", "purpose", "outcome", "currency"],
+                condition=~Q(group=None),
+                name="usage_day_once",
+            ),
+            models.UniqueConstraint(
+                fields=["day", "account", "model", "purpose", "outcome", "currency"],
+                condition=Q(group=None),
+                name="usage_day_without_group_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"usage of {self.day}"
+
+
+for _bucket in range(BUCKETS):
+    for _kind in ("ttft", "speed"):
+        UsageDay.add_to_class(f"{_kind}_{_bucket}", models.IntegerField(default=0))
+
+
+class ClosedMonth(models.Model):
+    """A month of which nothing changes any more: what comes late is booked in the next that is open."""
+
+    first = models.DateField(unique=True)  # its first day
+    by = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
+    closed = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("closed month")
+        verbose_name_plural = _("closed months")
+        ordering = ["-first"]
