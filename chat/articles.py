@@ -87,6 +87,14 @@ def articles(thread: list[Message]) -> list[Article | Lineup]:
     return found if len(end) == 1 else [*found[: -len(end)], Lineup(found[-len(end) :])]
 
 
+def articles_of(message: Message | None, choices: list[Message]) -> list[Article | Lineup]:
+    """What an ask has just made, at the end of its thread: nothing is read from the database."""
+    question = [_article(message, [message.pk], None)] if message else []
+    side = [choice.pk for choice in choices]
+    answers = [_article(choice, side, None) for choice in choices]
+    return [*question, *(answers if len(answers) == 1 else [Lineup(answers)])]
+
+
 def _together(message: Message) -> list[Message]:
     if not message.completion or message.children.exists():
         return [message]

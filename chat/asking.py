@@ -56,11 +56,8 @@ class Asked:
     conversation: Conversation
     message: Message | None
     completions: list[Completion]
+    choices: list[Message]
     repeated: bool = False  # the key was known: nothing was made, this is what it made the first time
-
-    @property
-    def choices(self) -> list[Message]:
-        return list(Message.objects.filter(completion__in=self.completions).order_by("pk"))
 
 
 def send(
@@ -143,7 +140,8 @@ def _earlier(person: Person, key: UUID, text: str) -> Asked | None:
     reply = known if known.completion_id else known.children.order_by("id").first()
     message = known if known.role == Message.Role.USER else None
     lineup = Completion.objects.filter(ask=reply.completion.ask).order_by("pk")
-    return Asked(known.conversation, message, list(lineup), repeated=True)
+    choices = Message.objects.filter(completion__in=lineup).select_related("completion__model__provider")
+    return Asked(known.conversation, message, list(lineup), list(choices.order_by("pk")), repeated=True)
 
 
 def _new_conversation(person: Person, text: str) -> Conversation:
@@ -207,7 +205,7 @@ def _queue(
         choice.save()
     conversation.leaf, conversation.model, conversation.active = choices[0], wish.models[0], timezone.now()
     conversation.save(update_fields=["leaf", "model", "active"])
-    return Asked(conversation, message, completions)
+    return Asked(conversation, message, completions, choices)
 
 
 def _shares(model: LanguageModel, n: int) -> list[int]:

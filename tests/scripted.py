@@ -35,6 +35,13 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class Until:
+    """Goes on when the test says so."""
+
+    said: threading.Event
+
+
+@dataclass(frozen=True)
 class Forever:
     """The same bytes again and again, until the client goes."""
 
@@ -57,7 +64,7 @@ class Reset:
     """Ends it without (RST)."""
 
 
-Step = Send | Wait | Forever | Stall | Close | Reset
+Step = Send | Wait | Until | Forever | Stall | Close | Reset
 Framing = Literal["chunked", "content-length", "close", "raw"]
 
 
@@ -346,6 +353,9 @@ class _Connection(asyncio.Protocol):
                 await self._send(data if isinstance(data, bytes) else data(), framing, request)
             case Wait(seconds):
                 await asyncio.sleep(seconds)
+            case Until(said):
+                while not said.is_set():
+                    await asyncio.sleep(0.01)
             case Forever(data, every):
                 while True:
                     await self._send(data, framing, request)

@@ -77,13 +77,14 @@ def test_a_message_is_sent_and_its_reply_arrives(reader):
     expect(reader.button("Send")).to_be_visible()
 
 
-def test_a_send_costs_one_request_and_its_end_two(reader):
+def test_a_send_costs_one_request_before_its_first_word_and_its_end_two(reader):
     """Not the whole thread: a hint of our own send finds its articles on the page."""
     reader.requests.clear()
     reader.send("Hello").settled()
     reader.page.wait_for_timeout(500)
     fetched = [request.split("/")[1] for request in reader.requests if "/static/" not in request]
-    assert fetched[0] == "c" and sorted(fetched[1:]) == ["list", "messages"], reader.requests
+    assert fetched[0] == "c" and fetched.count("messages") == 1, reader.requests
+    assert set(fetched) == {"c", "list", "messages"} and fetched.count("list") <= 2, reader.requests
 
 
 def test_a_second_message_goes_below_the_first(reader):

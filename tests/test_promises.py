@@ -28,8 +28,8 @@ def test_one_persons_slow_query_does_not_hold_up_anothers_stream(make_site, upst
             gaps.append(time.monotonic() - last)
             last = time.monotonic()
         slow.join()
-    assert len(gaps) > 50, "the query lasts while frames come"
-    # A frame comes each 20 ms. One thread for all would make one gap of the whole query, some 3 s.
+    assert len(gaps) > 20, "the query lasts while frames come"
+    # A frame comes each 20 ms. One thread for all would make one gap of the whole query, some seconds.
     assert max(gaps) < 1.0
 
 

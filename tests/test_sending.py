@@ -1,9 +1,10 @@
 """One click, one message; bad input gets a sentence and loses nothing."""
 
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.scripted import Answer, Stall, Wait, chat_stream, chat_whole
+from tests.scripted import Answer, Stall, Until, Wait, chat_stream, chat_whole
 from tests.site import wait_for
 from tests.test_stopping import asked
 
@@ -170,12 +171,15 @@ def test_a_whole_answer_is_asked_for_whole_and_shown_at_once(site, alice, upstre
 
 
 def test_a_whole_answer_is_streamed_inside_where_it_could_not_be_ended_otherwise(make_site, upstream):
-    upstream.script("kimi", chat_stream(["Bit ", "by ", "bit"], every=0.3))
+    watched = threading.Event()
+    upstream.script("kimi", Answer([Until(watched), *chat_stream(["Bit ", "by ", "bit"], every=0.1).steps]))
     site = make_site("kimi", KIMI_FREE_BASE_URL=upstream.base_url, KIMI_FREE_API_KEY="token", OPENAI_BASE_URL="")
     site.change("UPDATE chat_languagemodel SET streamed = ?", False)
     alice = site.visitor("alice")
     with alice.socket() as page:
         sent = alice.send("Hi", model="kimi")
         page.watch(sent.completion)
+        page.next("line")
+        watched.set()
         assert page.next("frame")["ops"] == [{"whole": ["<p>Bit by bit"]}]
     assert asked(upstream)[0].body["stream"] is True

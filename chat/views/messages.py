@@ -1,7 +1,7 @@
 """Sending, editing, regenerating, continuing; and one message by itself."""
 
 from collections.abc import Callable
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from chat import asking, live
 from chat.access import conversation_for, message_for, question_for, reply_for
-from chat.articles import article, articles
+from chat.articles import article, articles, articles_of
 from chat.asking import Asked, Wish
 from chat.forms import AskForm, MessageForm
 from chat.models import Message
@@ -140,13 +140,15 @@ def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> Ht
 
 def _answer(request: HttpRequest, asked: Asked) -> HttpResponse:
     conversation = asked.conversation
-    if _replaces(asked):
+    if asked.repeated or _replaces(asked):
         return _thread_changed(request, conversation)
-    made = ([asked.message] if asked.message else []) + asked.choices[:1]
+    # The first token waits for this answer: nothing is read again, and the page fetches its list later.
     context = {
-        "articles": articles(made),
-        "groups": conversation_groups(request, conversation),
-        **composer_of(request, conversation),
+        "conversation": conversation,
+        "articles": articles_of(asked.message, asked.choices),
+        "key": uuid4(),
+        "parent": conversation.leaf_id,
+        "arriving": next((completion.pk for completion in asked.completions if not completion.is_settled), None),
     }
     response = render(request, "chat/_sent.html", context)
     response["HX-Push-Url"] = f"/c/{conversation.pk}/"

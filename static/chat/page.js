@@ -11,6 +11,7 @@ const thread = byId("thread"), list = byId("list"), notice = byId("notice"), net
 
 const SLOW_OPENING = 2_000;   // ms after which the page may have missed something before its socket opened
 const AWAY_AFTER = 1_000;     // ms before a lost line is mentioned
+const AFTER_FIRST_WORD = 250; // ms after a send; the list is not worth keeping the reply waiting
 
 const growing = new WeakMap();   // container → its GrowingDocument
 const watched = new Set();       // completions that the server tells this page about
@@ -161,6 +162,7 @@ on("after:swap", ctx => {
   const done = ctx.response?.status === 200;
   if (done && ctx.sourceElement === form) {
     follow();
+    setTimeout(refreshList, AFTER_FIRST_WORD);
     // Of answers side by side, the one that is gone on with stays.
     if (thread.querySelector(".lineup:not(:last-child)")) refreshThread();
   }
