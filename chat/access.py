@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import Http404
 
 from chat.models import Completion, Conversation, LanguageModel, Message, Person, Provider
@@ -9,6 +10,14 @@ from chat.models import Completion, Conversation, LanguageModel, Message, Person
 
 def conversation_for(person: Person, pk: UUID) -> Conversation:
     return _one(Conversation.objects.for_person(person).select_related("model__provider").filter(pk=pk))
+
+
+def conversations_for(person: Person, pks: list[UUID]) -> QuerySet[Conversation]:
+    """All of these, or 404."""
+    found = Conversation.objects.for_person(person).filter(pk__in=pks)
+    if not pks or found.count() != len(set(pks)):
+        raise Http404
+    return found
 
 
 def message_for(person: Person, pk: int) -> Message:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from chat.views import accounts, completions, conversations, errors, messages, pages, providers
+from chat.views import accounts, completions, conversations, errors, exports, messages, pages, providers
 
 urlpatterns = [
     path("", pages.new_conversation, name="new-conversation"),
@@ -10,6 +10,10 @@ urlpatterns = [
     path("c/<uuid:pk>/send/", messages.send, name="send"),
     path("c/<uuid:pk>/rename/", conversations.rename, name="rename"),
     path("c/<uuid:pk>/delete/", conversations.delete, name="delete"),
+    path("c/<uuid:pk>/export/<str:form>/", exports.one, name="export"),
+    path("c/<uuid:pk>/print/", exports.to_print, name="print"),
+    path("export/", exports.several, name="export-several"),
+    path("your-data/everything/", exports.all_data, name="all-data"),
     path("list/", pages.sidebar_list, name="list"),
     path("messages/<int:pk>/", messages.one, name="message"),
     path("messages/<int:pk>/source/", messages.source, name="message-source"),

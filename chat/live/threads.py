@@ -1,4 +1,4 @@
-"""The threads in which live code meets the database: one that writes, four that read.
+"""The threads in which live code meets the database: one that writes, four that read, two for what takes long.
 
 Django would run every such call of every socket in one thread, so that one person's slow query holds up all others.
 """
@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
 _readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
+_labourers = ThreadPoolExecutor(2, thread_name_prefix="labourer")
 
 
 async def in_writer(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -25,6 +26,11 @@ async def in_writer(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 async def in_reader(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await asyncio.get_running_loop().run_in_executor(_readers, partial(_act, act, *args, **kwargs))
+
+
+async def in_labourer(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """One short step of an export or an import: who waits for a thread here waits for a step, not for the whole."""
+    return await asyncio.get_running_loop().run_in_executor(_labourers, partial(_act, act, *args, **kwargs))
 
 
 def _act(act: Callable[..., T], *args, **kwargs) -> T:

@@ -1,0 +1,24 @@
+"""What exports say around the texts. The words are the pages', and come from there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from chat.markdown import Labels
+from chat.models import Message
+
+
+class Fact(Protocol):
+    """One piece of the quiet line. `kind`: "exact" or "estimated", or empty."""
+
+    words: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    name: Callable[[Message], str]  # who speaks
+    facts: Callable[[Message], list[Fact]]
+    ending: Callable[[Message], str]  # what is said of an end that is not whole, or nothing
+    thoughts: Callable[[Message], str]  # what the folded thoughts are headed with
+    labels: Labels

@@ -1,0 +1,48 @@
+"""A zip that is written while it is read: what has been taken is forgotten, but for the list of its members."""
+
+from collections.abc import Iterable, Iterator
+from zipfile import ZIP_DEFLATED, ZipFile
+
+Member = tuple[str, Iterable[bytes]]
+
+
+class _Passage:
+    """Where the zip writes to, and from where it is taken."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._written.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def take(self) -> bytes:
+        taken = b"".join(self._written)
+        self._written.clear()
+        return taken
+
+
+def zipped(members: Iterable[Member]) -> Iterator[bytes]:
+    """Of two members with one name the second gets a number."""
+    passage, names = _Passage(), set()
+    with ZipFile(passage, "w", ZIP_DEFLATED) as archive:
+        for name, parts in members:
+            with archive.open(_unused(name, names), "w", force_zip64=True) as member:
+                for part in parts:
+                    member.write(part)
+                    yield passage.take()
+            yield passage.take()
+    yield passage.take()
+
+
+def _unused(name: str, names: set[str]) -> str:
+    stem, _, suffix = name.rpartition(".")
+    number, found = 1, name
+    while found.lower() in names:
+        number += 1
+        found = f"{stem} ({number}).{suffix}"
+    names.add(found.lower())
+    return found
