@@ -1,6 +1,6 @@
 from django.urls import path
 
-from chat.views import accounts, completions, conversations, errors, exports, messages, pages, providers
+from chat.views import accounts, completions, conversations, errors, exports, messages, pages, providers, your_data
 
 urlpatterns = [
     path("", pages.new_conversation, name="new-conversation"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("c/<uuid:pk>/export/<str:form>/", exports.one, name="export"),
     path("c/<uuid:pk>/print/", exports.to_print, name="print"),
     path("export/", exports.several, name="export-several"),
+    path("your-data/", your_data.index, name="your-data"),
     path("your-data/everything/", exports.all_data, name="all-data"),
     path("list/", pages.sidebar_list, name="list"),
     path("messages/<int:pk>/", messages.one, name="message"),

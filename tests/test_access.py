@@ -45,7 +45,7 @@ def addresses(sent) -> list[str]:
     for pattern in patterns():
         for placeholder, value in objects.items():
             if placeholder in pattern:
-                filled.append("/" + pattern.replace(placeholder, value))
+                filled.append("/" + pattern.replace(placeholder, value).replace("<str:form>", "json"))
     assert len(filled) >= 10
     return filled
 

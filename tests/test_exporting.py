@@ -12,7 +12,7 @@ import pytest
 from chat.accounting import ledger
 from chat.archive.exporting import FORMATS
 from chat.archive.exporting.everything import everything
-from chat.archive.exporting.json import OURS_ALONE, TOLD, USAGE, document
+from chat.archive.exporting.json import COST, OTHERWISE, OURS_ALONE, TOLD, USAGE, document
 from chat.archive.exporting.markdown import closed
 from chat.archive.exporting.naming import file_name
 from chat.archive.exporting.table import cell, table
@@ -136,7 +136,7 @@ def test_json_holds_the_tree_and_every_figure(conversation):
 
 def test_every_column_of_a_completion_is_told_or_ours_alone():
     columns = {field.name for field in Completion._meta.concrete_fields}
-    assert columns == set(TOLD) | set(USAGE) | set(OURS_ALONE)
+    assert columns == {*TOLD, *USAGE, *COST, *OTHERWISE, *OURS_ALONE}
 
 
 def test_json_of_a_long_conversation_is_written_in_pieces(conversation, model):

@@ -361,7 +361,10 @@ const menu = byId("entry-menu"), deletion = byId("deletion");
 function openMenu(button) {
   Object.assign(menu.dataset, { conversation: button.dataset.conversation, title: button.dataset.title, opener: button.closest(".entry")?.id ?? "title" });
   menu.querySelector("form").setAttribute("action", `/c/${button.dataset.conversation}/delete/`);
+  for (const link of menu.querySelectorAll("[data-place]")) link.href = `/c/${button.dataset.conversation}/${link.dataset.place}`;
 }
+
+menu.addEventListener("click", event => { if (event.target.closest("a")) menu.hidePopover() });
 
 function rename({ conversation, title, opener }) {
   const home = byId(opener === "title" || !opener ? "title" : opener);

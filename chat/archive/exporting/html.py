@@ -8,7 +8,7 @@ from django.utils.safestring import mark_safe
 from chat import markdown
 from chat.archive.exporting.contents import shown
 from chat.archive.exporting.style import policy, style
-from chat.archive.exporting.words import Words
+from chat.archive.exporting.words import Words, day_and_hour
 from chat.markdown.still import still
 from chat.models import Conversation, Message
 
@@ -37,7 +37,7 @@ def _parts(message: Message, words: Words, dated: bool) -> dict:
         "reasoning_html": _rendered(message.reasoning, words),
         "facts": words.facts(message),
         "ending": words.ending(message),
-        "dated": dated,
+        "moment": day_and_hour(message.created) if dated else "",
     }
 
 

@@ -6,6 +6,7 @@ docs/export-format.md is its description; `importing.own` reads it back.
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import orjson
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.utils import timezone
 from chat.archive.exporting.contents import SLICE, sliced
 from chat.archive.exporting.words import Words
 from chat.models import Completion, Conversation, Message
+from chat.models.money import plain
 
 FORMAT, VERSION = "chat-conversations", 1
 
@@ -26,10 +28,12 @@ USAGE = (
     "input_tokens", "input_low", "input_high", "output_tokens", "output_low", "output_high", "cached_tokens",
     "reasoning_tokens", "own_input_tokens", "own_output_tokens",
 )  # fmt: skip
+COST = ("amount", "amount_low", "amount_high", "said_cost", "cap")
+PRICE = ("input_mtok", "output_mtok", "cached_mtok", "reasoning_mtok")
 OURS_ALONE = (
-    "id", "account", "person", "conversation", "model", "ask", "process", "stopping", "arrivals", "usage_source",
-    "recounts_left",
+    "id", "account", "person", "group", "conversation", "process", "stopping", "recounts_left", "lookups_left",
 )  # fmt: skip
+OTHERWISE = ("model", "ask", "day", "price", "arrivals", "usage_source")  # told, but not as they stand in the row
 
 
 def write(conversation: Conversation, words: Words) -> Iterator[bytes]:
@@ -66,6 +70,10 @@ def _head(conversation: Conversation, numbers: dict[int, int]) -> dict:
         "created": _time(conversation.created),
         "active": _time(conversation.active),
         "shown": numbers.get(conversation.leaf_id),
+        "folder": conversation.folder and conversation.folder.name,
+        "tags": [tag.name for tag in conversation.tags.all()],
+        "pinned": conversation.pinned,
+        "archived": conversation.archived,
     }
 
 
@@ -112,9 +120,8 @@ class _Told:
         keys = list(self._numbers)
         for start in range(0, len(keys), SLICE):
             few = keys[start : start + SLICE]
-            asked = Completion.objects.select_related("model__provider").in_bulk(
-                [pk for kind, pk in few if kind == "asked"]
-            )
+            completions = Completion.objects.select_related("model__provider", "price")
+            asked = completions.in_bulk([pk for kind, pk in few if kind == "asked"])
             telling = Message.objects.only("imported").in_bulk(self._messages[start : start + SLICE])
             for (kind, pk), message in zip(few, self._messages[start : start + SLICE], strict=True):
                 facts = facts_of(asked[pk]) if kind == "asked" else _without_place(telling[message].imported)
@@ -129,8 +136,27 @@ def facts_of(completion: Completion) -> dict:
         "ask": str(completion.ask),
         **{name: _plain(getattr(completion, name)) for name in TOLD},
         "usage": {"source": completion.usage_source, **{name: getattr(completion, name) for name in USAGE}},
+        "cost": _cost(completion),
         "arrivals": b64encode(completion.arrivals).decode(),
     }
+
+
+def _cost(completion: Completion) -> dict | None:
+    """Money as text, since a reader's floating point would round it."""
+    price = completion.price
+    if price is None:
+        return None
+    amounts = {name: _money(getattr(completion, name)) for name in COST}
+    return {
+        "day": completion.day.isoformat(),
+        "currency": price.currency,
+        **amounts,
+        "price": {name: _money(getattr(price, name)) for name in PRICE},
+    }
+
+
+def _money(amount: Decimal | None) -> str | None:
+    return None if amount is None else plain(amount)
 
 
 def _without_place(imported: dict) -> dict:

@@ -3,12 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from chat.archive.exporting.contents import shown
-from chat.archive.exporting.words import Words
+from chat.archive.exporting.words import Words, day_and_hour
 from chat.models import Conversation, Message
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$", re.M)
@@ -21,7 +19,7 @@ def write(conversation: Conversation, words: Words) -> Iterator[bytes]:
 
 
 def _lines(message: Message, words: Words) -> Iterator[str]:
-    moment = date_format(localtime(message.created), "DATETIME_FORMAT")
+    moment = day_and_hour(message.created)
     yield f"\n## {words.name(message)}\n"
     yield f"*{' · '.join([*(str(fact.words) for fact in words.facts(message)), moment])}*\n"
     if message.reasoning:

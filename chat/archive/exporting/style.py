@@ -11,7 +11,7 @@ from hashlib import sha256
 from django.conf import settings
 
 SHEETS = ("app.css", "prose.css", "alone.css")
-LAYERS = ("tokens", "base", "prose", "figures", "alone", "print")
+LAYERS = ("reset", "tokens", "base", "prose", "figures", "alone", "print")
 
 _LAYER = re.compile(r"^@layer (\w+) \{\n(.*?)^\}", re.M | re.S)
 _COMMENT = re.compile(r"/\*.*?\*/", re.S)

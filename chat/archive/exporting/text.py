@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
-
 from chat.archive.exporting.contents import shown
-from chat.archive.exporting.words import Words
+from chat.archive.exporting.words import Words, day_and_hour
 from chat.markdown.plain import plain
 from chat.models import Conversation, Message
 
@@ -20,7 +17,7 @@ def write(conversation: Conversation, words: Words) -> Iterator[bytes]:
 
 
 def _lines(message: Message, words: Words) -> Iterator[str]:
-    moment = date_format(localtime(message.created), "DATETIME_FORMAT")
+    moment = day_and_hour(message.created)
     yield f"\n{RULE}\n{words.name(message)}"
     yield " · ".join([*(str(fact.words) for fact in words.facts(message)), moment]) + "\n"
     if message.reasoning:

@@ -2,7 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import pgettext
 
 from chat.markdown import Labels
 from chat.models import Message
@@ -22,3 +27,8 @@ class Words:
     ending: Callable[[Message], str]  # what is said of an end that is not whole, or nothing
     thoughts: Callable[[Message], str]  # what the folded thoughts are headed with
     labels: Labels
+
+
+def day_and_hour(when: datetime) -> str:
+    """With its year, since nobody knows when a file is read."""
+    return date_format(localtime(when), pgettext("date format", "j M Y, H:i"))

@@ -1,7 +1,10 @@
 """A zip that is written while it is read: what has been taken is forgotten, but for the list of its members."""
 
 from collections.abc import Iterable, Iterator
-from zipfile import ZIP_DEFLATED, ZipFile
+from datetime import datetime
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from django.utils.timezone import localtime
 
 Member = tuple[str, Iterable[bytes]]
 
@@ -27,15 +30,21 @@ class _Passage:
 
 def zipped(members: Iterable[Member]) -> Iterator[bytes]:
     """Of two members with one name the second gets a number."""
-    passage, names = _Passage(), set()
+    passage, names, now = _Passage(), set(), localtime()
     with ZipFile(passage, "w", ZIP_DEFLATED) as archive:
         for name, parts in members:
-            with archive.open(_unused(name, names), "w", force_zip64=True) as member:
+            with archive.open(_entry(_unused(name, names), now), "w", force_zip64=True) as member:
                 for part in parts:
                     member.write(part)
                     yield passage.take()
             yield passage.take()
     yield passage.take()
+
+
+def _entry(name: str, now: datetime) -> ZipInfo:
+    entry = ZipInfo(name, now.timetuple()[:6])
+    entry.compress_type, entry.external_attr = ZIP_DEFLATED, 0o644 << 16
+    return entry
 
 
 def _unused(name: str, names: set[str]) -> str:
