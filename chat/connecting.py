@@ -15,11 +15,11 @@ from django.db import transaction
 from chat.models import Completion, LanguageModel, Provider
 from chat.upstream import client
 from chat.upstream.contract import Endpoint, Failure, ListedModel
+from chat.upstream.payloads import name_in
 from chat.upstream.profiles import PROFILES, Profile
 
 logger = logging.getLogger(__name__)
 
-LONGEST_NAME = 200
 LARGEST_WINDOW = 2**31
 
 DEMO = "demo"  # the profile, and the model's name (upstream.demo.MODEL)
@@ -111,7 +111,7 @@ def _listed(endpoint: Endpoint, names: list[str]) -> list[ListedModel]:
     if not listed and not names:
         raise client.UpstreamError(client.no_models(endpoint))
     known = {model.id for model in listed}
-    return listed + [ListedModel(name) for name in dict.fromkeys(names) if name not in known]
+    return listed + [ListedModel(name) for name in names if name not in known]
 
 
 def remove(provider: Provider) -> bool:
@@ -141,24 +141,22 @@ def list_models(provider: Provider) -> Failure | None:
     return None
 
 
-def add_model(provider: Provider, name: str) -> None:
-    """Of a provider that does not list it."""
-    _add_models(provider, [ListedModel(name)])
+def add_model(provider: Provider, name: str) -> bool:
+    """Of a provider that does not list it; False if that is no name."""
+    if not name_in(name):
+        return False
+    _add_models(provider, [ListedModel(name_in(name))])
+    return True
 
 
 @transaction.atomic
 def _add_models(provider: Provider, listed: list[ListedModel]) -> None:
-    """One odd entry must not cost the others: what cannot be stored is passed over."""
     known = set(provider.models.values_list("name", flat=True))
-    fresh = {model.id: model for model in listed if model.id not in known and is_storable(model.id)}
+    fresh = {model.id: model for model in listed if model.id not in known}
     LanguageModel.objects.bulk_create(
         LanguageModel(provider=provider, name=name, context_length=_sensible(model.context_length))
         for name, model in fresh.items()
     )
-
-
-def is_storable(name: str) -> bool:
-    return "\0" not in name and len(name) <= LONGEST_NAME
 
 
 def _sensible(context_length: int | None) -> int | None:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.models import LanguageModel, Provider
 from chat.models.language_model import server_of
+from chat.upstream.payloads import name_in
 from chat.upstream.profiles import PROFILES
 from chat.upstream.templates import TEMPLATES
 
@@ -188,7 +189,10 @@ class NewProviderForm(ProviderForm):
 
     def clean_models(self) -> list[str]:
         """Names with commas or spaces between them; models' names have neither."""
-        return [name[:200] for name in self.cleaned_data["models"].replace(",", " ").split()]
+        names = self.cleaned_data["models"].replace(",", " ").split()
+        if not all(map(name_in, names)):
+            raise forms.ValidationError(_("A model’s name has at most 200 characters, all of them visible."))
+        return names
 
 
 class KeptProviderForm(ProviderForm):

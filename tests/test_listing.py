@@ -1,11 +1,15 @@
 """The models of an upstream: page by page, with the context lengths that other places tell, and all of it in time."""
 
 import json
+from contextlib import suppress
+from functools import partial
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chat.management.commands.readstream import told_model
-from chat.upstream import client
+from chat.upstream import client, openai_chat
 from chat.upstream.contract import Endpoint, ListedModel
 from chat.upstream.profiles import PROFILES
 from tests.samples import Sample, all_samples, load
@@ -105,3 +109,58 @@ def test_a_context_said_as_nothing_that_can_be_read_stays_unknown(upstream: Scri
 def test_tokens_are_counted_by_the_upstream(name: str, path: str, body: dict, upstream: ScriptedUpstream) -> None:
     upstream.script(path, whole(body))
     assert client.count_tokens(endpoint(upstream, name), "tiny", "some text") == 14
+
+
+# Lists that are not as they should be
+
+NO_NAMES = [None, 7, 7.5, True, ["a"], {"id": "a"}, "", "  ", "a\nb", "a\0", "\ud800", "\u202e", "models/", "a" * 201]
+
+
+def odd(name_key: str) -> list:
+    """One good entry among those that name nothing."""
+    named = [{name_key: name, "supportedGenerationMethods": ["generateContent"]} for name in [*NO_NAMES, "good"]]
+    return [None, 7, "text", [], [named], {}, {"name of": "nothing"}, *named]
+
+
+@pytest.mark.parametrize("name", [name for name in PROFILES if name != "koboldai_united"])
+def test_entries_that_name_nothing_cost_only_themselves(name: str) -> None:
+    profile = PROFILES[name]
+    body = json.dumps({"data": odd("id"), "models": odd("name")}).encode()
+    assert client.DIALECTS[profile.dialect].models(profile, body) == [ListedModel("good")]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"context_length": "long", "pricing": [], "meta": 1, "top_provider": "x", "loaded_instances": 7},
+        {"context_length": -5, "pricing": {"prompt": "NaN", "completion": {}}, "loaded_instances": {"a": 1}},
+        {"context_length": 1e300, "pricing": {"prompt": "-1"}, "loaded_instances": [7], "meta": {"n_ctx": [1]}},
+        {"context_length": True, "pricing": {"prompt": "free", "input_cache_read": None}, "loaded_instances": [{}]},
+    ],
+)
+def test_what_is_said_oddly_of_a_model_stays_unknown(facts: dict) -> None:
+    body = json.dumps({"data": [{"id": "a"} | facts]}).encode()
+    assert openai_chat.models(PROFILES["default"], body) == [ListedModel("a")]
+
+
+KEYS = (
+    "id name model key data models type context_length top_provider pricing prompt completion input_cache_read "
+    "loaded_instances config meta n_ctx max_model_len max_input_tokens max_completion_tokens inputTokenLimit "
+    "supportedGenerationMethods value result model_info x.context_length tokens count input_tokens totalTokens"
+).split()
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["a", "generateContent"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(VALUES | st.lists(VALUES, max_size=4).map(lambda entries: {"data": entries, "models": entries}))
+@settings(max_examples=300, deadline=None)
+def test_any_document_is_a_list_or_none(document: object) -> None:
+    body = json.dumps(document).encode()
+    for profile in PROFILES.values():
+        dialect = client.DIALECTS[profile.dialect]
+        for read in (partial(dialect.models, profile), dialect.context_length, partial(dialect.token_count, profile)):
+            with suppress(ValueError):
+                read(body)

@@ -655,11 +655,6 @@ def test_what_is_no_list_of_models(body: bytes) -> None:
         openai_chat.models(profile("default"), body)
 
 
-def test_odd_entries_of_a_list_are_left_out() -> None:
-    body = json.dumps({"data": [None, {}, {"id": 7}, {"id": "a", "context_length": "long", "pricing": [], "meta": 1}]})
-    assert openai_chat.models(profile("default"), body.encode()) == [ListedModel("a")]
-
-
 @pytest.mark.parametrize("sample", all_samples("token_count"), ids=lambda sample: sample.name)
 def test_a_token_count_is_read_as_expected(sample: Sample) -> None:
     known = {"Moonshot": "moonshot", "llama.cpp": "llamacpp", "KoboldCpp": "koboldcpp"}

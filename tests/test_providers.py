@@ -112,6 +112,7 @@ BAD = [
     ({"base_url": "http://me:secret@host/v1"}, "Put it into its own field."),
     ({"key": "sk-密钥"}, "characters that no key has"),
     ({"max_streams": "0"}, "A number from 1 on"),
+    ({"models": "a" * 201}, "has at most 200 characters"),
     ({"name": "OpenAI-compatible ({old})"}, "Another provider has this name."),
     ({"local": None}, "is an address in a private network. Tick “on this machine or network” if that is meant."),
     ({"base_url": "http://169.254.169.254/v1"}, "is an address where no provider can be"),
@@ -246,6 +247,22 @@ def test_which_models_are_offered_is_chosen(site, root, lab, other):
 def test_a_model_that_is_not_listed_is_added(site, root, lab):
     root.post(f"/providers/{lab}/models/", htmx=False, name="hidden")
     assert root.model_id("hidden")
+
+
+@pytest.mark.parametrize("name", ["a" * 201, "two\nlines"])
+def test_what_cannot_be_a_models_name_is_told(site, root, lab, name):
+    root.post(f"/providers/{lab}/models/", htmx=False, name=name)
+    assert "has at most 200 characters, all of them visible" in root.http.get(f"/providers/{lab}/").text
+    assert len(site.rows("SELECT 1 FROM chat_languagemodel WHERE provider_id = ?", lab)) == 1
+
+
+def test_an_odd_list_of_models_is_taken_without_the_odd(site, root, other):
+    entries = [None, {"id": 7}, {"id": "\ud800"}, {"id": "a" * 300}, {"id": "twice"}, {"id": "twice"}, {"id": "once"}]
+    other.script("/v1/models", whole({"data": entries}))
+    page = root.post("/providers/new/", htmx=False, **typed(other))
+    assert page.status_code == 302, complaint(page)
+    rows = site.rows("SELECT name FROM chat_languagemodel WHERE provider_id = ?", provider_of(site)["id"])
+    assert sorted(row["name"] for row in rows) == ["once", "twice"]
 
 
 def test_listing_again_tells_its_trouble(site, root, lab, other):

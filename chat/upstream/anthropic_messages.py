@@ -8,7 +8,7 @@ from chat.upstream import profiles
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Terminator, Turn, Usage
 from chat.upstream.failures import failure_in
-from chat.upstream.payloads import Payloads, count, text_in
+from chat.upstream.payloads import Payloads, count, name_in, text_in
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import alternating, as_list, as_turns, get, post, system_text
 
@@ -168,7 +168,7 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
     return [
         ListedModel(entry["id"], count(entry.get("max_input_tokens")), count(entry.get("max_tokens")))
         for entry in entries
-        if isinstance(entry, dict) and text_in(entry.get("id"))
+        if isinstance(entry, dict) and name_in(entry.get("id"))
     ]
 
 

@@ -9,7 +9,7 @@ from chat.upstream import profiles
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Turn, Usage
 from chat.upstream.failures import failure_in
-from chat.upstream.payloads import Decoder, Payloads, count, text_in
+from chat.upstream.payloads import Decoder, Payloads, count, name_in, text_in
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import alternating, as_list, as_turns, get, post, system_text
 from chat.upstream.sse import MAX_EVENT, REFUSED, SentEvent
@@ -221,12 +221,12 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
         raise ValueError("not a list of models")
     return [
         ListedModel(
-            entry["name"].removeprefix("models/"),
+            name_in(entry["name"]),
             count(entry.get("inputTokenLimit")),
             count(entry.get("outputTokenLimit")),
         )
         for entry in entries
-        if isinstance(entry, dict) and text_in(entry.get("name")) and _answers(entry)
+        if isinstance(entry, dict) and name_in(entry.get("name")) and _answers(entry)
     ]
 
 

@@ -11,7 +11,7 @@ from chat.upstream import koboldcpp, profiles, templates
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Turn, Usage
 from chat.upstream.failures import failure_in
-from chat.upstream.payloads import Payloads, count, text_in
+from chat.upstream.payloads import Payloads, count, name_in, text_in
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import as_list, get, post
 
@@ -99,9 +99,9 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
     told = told if isinstance(told, dict) else {}
     entries = told.get("data")  # of its OpenAI dialect
     if isinstance(entries, list):
-        names = [text_in(entry.get("id")) for entry in entries if isinstance(entry, dict)]
+        names = [name_in(entry.get("id")) for entry in entries if isinstance(entry, dict)]
     elif "result" in told:
-        names = [text_in(told["result"])]
+        names = [name_in(told["result"])]
     else:
         raise ValueError("not a list of models")
     return [ListedModel(name) for name in names if name and name not in NOT_LOADED]

@@ -11,7 +11,7 @@ from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Terminator, Turn, Usage
 from chat.upstream.failures import failure_in
 from chat.upstream.lines import LineDecoder
-from chat.upstream.payloads import Decoder, Payloads, count, text_in
+from chat.upstream.payloads import Decoder, Payloads, count, name_in, text_in
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import as_list, get, post
 
@@ -105,7 +105,7 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
     entries = listed.get("models") if isinstance(listed, dict) else None
     if not isinstance(entries, list):
         raise ValueError("not a list of models")
-    names = [text_in(entry.get("model")) or text_in(entry.get("name")) for entry in entries if isinstance(entry, dict)]
+    names = [name_in(entry.get("model")) or name_in(entry.get("name")) for entry in entries if isinstance(entry, dict)]
     return [ListedModel(name) for name in names if name]
 
 

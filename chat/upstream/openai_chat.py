@@ -23,7 +23,7 @@ from chat.upstream.contract import (
     Usage,
 )
 from chat.upstream.failures import failure_in, scrubbed
-from chat.upstream.payloads import Payloads, amount, count, first_count, within
+from chat.upstream.payloads import Payloads, amount, count, first_count, name_in, within
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import as_turns, get, post
 
@@ -211,14 +211,14 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
 
 
 def _listed(entry: dict) -> ListedModel | None:
-    name = next((entry[key] for key in ("id", "key", "model", "name") if isinstance(entry.get(key), str)), "")
+    name = name_in(next((entry[key] for key in ("id", "key", "model", "name") if key in entry), ""))
     if not name or entry.get("type") == "embedding":
         return None
     provider = entry.get("top_provider") if isinstance(entry.get("top_provider"), dict) else {}
     pricing = entry.get("pricing") if isinstance(entry.get("pricing"), dict) else {}
     prices = [_per_million(pricing.get(key)) for key in ("prompt", "completion", "input_cache_read")]
     return ListedModel(
-        id=name.removeprefix("models/"),
+        id=name,
         context_length=_context_length(entry, provider),
         max_output=first_count(provider.get("max_completion_tokens"), entry.get("max_completion_tokens")),
         input_mtok=prices[0],
@@ -231,7 +231,7 @@ def _listed(entry: dict) -> ListedModel | None:
 def _context_length(entry: dict, provider: dict) -> int | None:
     """The smallest that is told: of what runs, not of what the model was trained for."""
     loaded = entry.get("loaded_instances")
-    config = within(loaded[0], "config", "context_length") if loaded and isinstance(loaded[0], dict) else None
+    config = within(loaded[0], "config", "context_length") if loaded and isinstance(loaded, list) else None
     told = (
         entry.get("context_length"),
         provider.get("context_length"),
@@ -239,7 +239,7 @@ def _context_length(entry: dict, provider: dict) -> int | None:
         within(entry, "meta", "n_ctx"),
         config,
     )
-    return min((length for value in told if (length := count(value))), default=None)
+    return min((length for value in told if (length := count(value)) and length > 0), default=None)
 
 
 def _per_million(price: object) -> Decimal | None:

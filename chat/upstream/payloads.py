@@ -27,6 +27,7 @@ from chat.upstream.surrogates import Mender, mended
 from chat.upstream.thinking import ThinkTag
 
 MAX_TOKENS = 100_000_000  # more is no count
+MAX_NAME = 200  # characters of a model's name, in any list of models
 MAX_REASON = 500  # characters, where a sentence stands for one
 FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")  # what a stream begins with, and JSON never
 
@@ -218,6 +219,12 @@ def trusted(profile: Profile, usage: Usage | None) -> bool:
 
 def text_in(value: object) -> str:
     return value if type(value) is str else ""
+
+
+def name_in(value: object) -> str:
+    """A model's name, or nothing: what cannot be stored and shown in a line names none. Google's begin with "models/"."""
+    name = text_in(value).removeprefix("models/")
+    return name if name.strip() and name.isprintable() and len(name) <= MAX_NAME else ""
 
 
 def within(figures: object, group: str, name: str) -> object:

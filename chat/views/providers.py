@@ -153,8 +153,10 @@ def list_again(request: HttpRequest, pk: int) -> HttpResponse:
     """Or, with a name, adds a model that the provider does not list."""
     one = provider_for(request.user, pk)
     before = one.models.count()
-    if name := request.POST.get("name", "").strip()[:200]:
-        connecting.add_model(one, name)
+    if name := request.POST.get("name", "").strip():
+        if not connecting.add_model(one, name):
+            messages.error(request, _("A model’s name has at most 200 characters, all of them visible."))
+            return redirect("provider", one.pk)
     elif failure := connecting.list_models(one):
         messages.error(request, trouble(failure, one.base_url))
         return redirect("provider", one.pk)
