@@ -43,10 +43,11 @@ class NothingAsked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for: so many answers of each of these models, side by side."""
+    """What is asked for: so many answers of each of these models, side by side; `streamed` or as each model says."""
 
     models: list[LanguageModel]
     n: int = 1
+    streamed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,14 @@ def regenerate(person: Person, reply: Message, *, wish: Wish, key: UUID) -> Aske
 
 
 def go_on(person: Person, reply: Message, *, key: UUID) -> Asked:
-    """A sibling that begins with the kept text and continues it, by the same model."""
+    """A sibling that begins with the kept text and continues it, by the same model and in the same way."""
 
     def make() -> Asked:
         _held(reply.conversation)
         _refuse_unsettled(reply)
         if not can_continue(reply):
             raise CannotContinue
-        wish = Wish([reply.completion.model])
+        wish = Wish([reply.completion.model], streamed=reply.completion.streamed)
         return _queue(person, reply.conversation, wish, parent=reply.parent, key=key, prefix=reply.text)
 
     return _once(person, key, reply.text, make)
@@ -183,7 +184,13 @@ def _queue(
     ask, account = uuid4(), Account.of(person)
     common = {"ask": ask, "account": account, "person": person, "conversation": conversation}
     completions = [
-        Completion.objects.create(model=model, n=n, streamed=model.streamed, max_output=model.max_output, **common)
+        Completion.objects.create(
+            model=model,
+            n=n,
+            streamed=model.streamed if wish.streamed is None else wish.streamed,
+            max_output=model.max_output,
+            **common,
+        )
         for model in wish.models
         for n in _shares(model, wish.n)
     ]

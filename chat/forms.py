@@ -48,6 +48,14 @@ class AskForm(forms.Form):
         ),
     )
 
+    streamed = forms.TypedChoiceField(
+        required=False,
+        choices=[("yes", "yes"), ("no", "no")],
+        coerce=lambda choice: choice == "yes",
+        empty_value=None,
+        error_messages={"invalid_choice": _("A reply can come streamed or whole.")},
+    )
+
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["model"].queryset = LanguageModel.objects.usable()

@@ -172,11 +172,13 @@ class Visitor:
         parent: int | None = None,
         key: str = "",
         n: int | None = None,
+        streamed: str | None = None,
     ) -> Sent:
         """`model`: one name, or several with spaces between."""
         path = f"/c/{conversation}/send/" if conversation else "/c/"
         models = [self.model_id(name) for name in model.split()]
         fields = {"text": text, "parent": parent, "key": key or str(uuid.uuid4()), "model": models, "n": n}
+        fields["streamed"] = streamed
         return Sent(self.post(path, **fields), self.site)
 
     def model_id(self, name: str) -> int:

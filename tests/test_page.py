@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser import PHONE, WIDE, Reader, at_a_page
-from tests.scripted import Stall, chat_stream, error
+from tests.scripted import Stall, chat_stream, chat_whole, error
 from tests.site import wait_for
+from tests.test_stopping import asked
 
 WORDS = [f"word{n} " for n in range(40)]
 MARKDOWN = """# Head
@@ -555,6 +556,22 @@ def test_several_models_answer_side_by_side(make_site, browser, upstream):
         expect(reader.page.locator("article[data-status=complete]")).to_have_count(2)
         assert reader.axe() == []
         assert reader.complaints == []
+
+
+def test_a_reply_comes_whole_where_that_is_chosen_for_one_send(reader, upstream):
+    upstream.script("tiny", lambda request: chat_stream(["Hi"]) if request.body["stream"] else chat_whole("Hi"))
+    picker = reader.page.get_by_role("combobox", name="Model", exact=True)
+    picker.click()
+    reader.page.get_by_role("group", name="Replies come").get_by_text("whole").click()
+    reader.page.keyboard.press("Escape")
+    expect(picker).to_have_text("tiny · whole")
+    reader.send("Hi").settled()
+    assert upstream.requests[-1].body["stream"] is False
+    reader.replies.last.hover()
+    reader.button("Regenerate").click()
+    expect(reader.page.get_by_text("2/2")).to_be_visible()
+    reader.settled()
+    assert [request.body["stream"] for request in asked(upstream)] == [False, False]
 
 
 # Conversations

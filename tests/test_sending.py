@@ -170,6 +170,41 @@ def test_a_whole_answer_is_asked_for_whole_and_shown_at_once(site, alice, upstre
     assert (row["status"], row["usage_source"], row["output_tokens"]) == ("complete", "reported", 3)
 
 
+def test_one_send_and_one_regeneration_choose_how_the_reply_comes(site, alice, upstream):
+    def answer(request):
+        return chat_stream(["Hi"]) if request.body["stream"] else chat_whole("Hi")
+
+    def regenerated(**fields) -> bool:
+        alice.post(f"/messages/{sent.reply}/regenerate/", key=str(uuid.uuid4()), model=alice.model_id("tiny"), **fields)
+        site.settled()
+        return upstream.requests[-1].body["stream"]
+
+    upstream.script("tiny", answer)
+    sent = alice.send("Hi", model="tiny", streamed="no")
+    site.settled(sent.completion)
+    assert upstream.requests[-1].body["stream"] is False
+    assert regenerated() is True  # as the model says
+    assert regenerated(streamed="no") is False
+    site.change("UPDATE chat_languagemodel SET streamed = ?", False)
+    assert regenerated() is False
+    assert regenerated(streamed="yes") is True
+    assert "streamed or whole" in alice.send("Hi", model="tiny", streamed="perhaps").response.text
+
+
+def test_a_reply_is_continued_in_the_way_it_came(make_site, upstream):
+    def answer(request):
+        return chat_stream(["Once"], finish="length") if request.body["stream"] else chat_whole("Once", finish="length")
+
+    upstream.script("tiny", answer)
+    site = make_site("tiny", OPENAI_BASE_URL="", LLAMACPP_BASE_URL=upstream.base_url)
+    alice = site.visitor("alice")
+    sent = alice.send("Hi", model="tiny", streamed="no")
+    site.settled(sent.completion)
+    alice.post(f"/messages/{sent.reply}/continue/", key=str(uuid.uuid4()))
+    wait_for(lambda: len(asked(upstream)) == 2)
+    assert [request.body["stream"] for request in asked(upstream)] == [False, False]
+
+
 def test_a_whole_answer_is_streamed_inside_where_it_could_not_be_ended_otherwise(make_site, upstream):
     watched = threading.Event()
     upstream.script("kimi", Answer([Until(watched), *chat_stream(["Bit ", "by ", "bit"], every=0.1).steps]))

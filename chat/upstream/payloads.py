@@ -222,7 +222,7 @@ def text_in(value: object) -> str:
 
 
 def name_in(value: object) -> str:
-    """A model's name, or nothing: what cannot be stored and shown in a line names none. Google's begin with "models/"."""
+    """A model's name, or nothing: what cannot be stored and shown in a line is none. Google puts "models/" before."""
     name = text_in(value).removeprefix("models/")
     return name if name.strip() and name.isprintable() and len(name) <= MAX_NAME else ""
 

@@ -117,7 +117,7 @@ def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> Ht
     if chosen == [None]:
         return refusal(request, _("No model can answer yet. An administrator has to connect a provider first."), 409)
     try:
-        asked = ask(Wish(chosen, form.cleaned_data["n"] or 1))
+        asked = ask(Wish(chosen, form.cleaned_data["n"] or 1, form.cleaned_data["streamed"]))
     except asking.ReplyUnsettled:
         return refusal(
             request, _("A reply is still arriving here. Stop it, or wait for its end; your text is kept."), 409

@@ -450,7 +450,7 @@ models.addEventListener("change", event => {
   if (!chosen.length && event.target.name === "model") chosen.push(Object.assign(event.target, { checked: true }));
   const n = models.querySelector("[name=n]:checked").value;
   const name = chosen[0]?.dataset.name ?? "";
-  byId("model-name").textContent = name + (chosen.length > 1 ? ` +${chosen.length - 1}` : "") + (n > 1 ? ` ×${n}` : "");
+  byId("model-name").textContent = name + (chosen.length > 1 ? ` +${chosen.length - 1}` : "") + (n > 1 ? ` ×${n}` : "") + models.querySelector("[name=streamed]:checked").dataset.mark;
 });
 
 function askSeveral(yes) {
