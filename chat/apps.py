@@ -7,10 +7,10 @@ class ChatConfig(AppConfig):
     name = "chat"
 
     def ready(self) -> None:
-        from chat import checks  # noqa: F401 - registers itself
+        from chat import checks, index  # noqa: F401 - checks registers itself
         from chat.archive.deletion import purge
         from chat.live import hint_revoked, registry, stop
-        from chat.models import Account, Completion, Person
+        from chat.models import Account, Completion, Message, Person
 
         registry.chores.append(purge)
 
@@ -27,5 +27,9 @@ class ChatConfig(AppConfig):
             person = instance.pk
             transaction.on_commit(lambda: hint_revoked(person))
 
+        def take_out_of_index(instance: Message, **_) -> None:
+            index.forget(instance)
+
         post_save.connect(tell_sockets, Person, weak=False)
         pre_delete.connect(part_with, Person, weak=False)
+        pre_delete.connect(take_out_of_index, Message, weak=False)

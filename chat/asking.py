@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from chat import index
 from chat.models import Account, Completion, Conversation, LanguageModel, Message, Person
 
 TITLE_LENGTH = 60
@@ -71,6 +72,7 @@ def send(
         if parent is not None:
             _refuse_unsettled(place.messages.select_related("completion").get(pk=parent))
         message = place.messages.create(parent_id=parent, role=Message.Role.USER, text=text, key=key)
+        index.put([message])
         return _queue(person, place, wish, parent=message, message=message)
 
     return _once(person, key, text, make)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
+from chat import index
 from chat.accounting import ledger
 from chat.accounting.ledger import Tokens
-from chat.models import Completion, Message, Presence, Process, Segment
+from chat.models import Completion, Conversation, Message, Presence, Process, Segment
 from chat.tokens import estimate
 from chat.transcript import Transcript, thought_seconds
 from chat.upstream.contract import Usage
@@ -94,6 +95,8 @@ def _write(completion: Completion, transcript: Transcript) -> None:
     """What every end writes beside the status. A conversation that is gone meanwhile still pays."""
     completion.refresh_from_db()
     _write_choices(completion, transcript)
+    index.put(completion.messages.select_related("conversation"))
+    _mark_unread(completion)
     source, tokens, usage = _usage(completion, transcript)
     ledger.charge(completion, source, tokens)
     countable = completion.model.provider.facts.counting
@@ -107,6 +110,12 @@ def _write(completion: Completion, transcript: Transcript) -> None:
     }
     Completion.objects.filter(pk=completion.pk).update(**changes)
     Segment.objects.filter(completion=completion).delete()
+
+
+def _mark_unread(completion: Completion) -> None:
+    """Until a page shows it. Whoever stops a reply, or deletes it, knows of its end."""
+    if completion.reason not in ("person", "deleted"):
+        Conversation.objects.filter(pk=completion.conversation_id, unread=False).update(unread=True)
 
 
 def figures(tokens: Tokens) -> dict[str, int]:

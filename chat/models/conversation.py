@@ -121,3 +121,7 @@ class Message(models.Model):
     @property
     def status(self) -> str:
         return self.completion.status if self.completion else ""
+
+    @property
+    def is_final(self) -> bool:
+        return self.completion is None or self.completion.is_settled

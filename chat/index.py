@@ -1,0 +1,177 @@
+"""The index of all messages' words: written in the transaction that writes a text, read by `archive.search`.
+
+An FTS5 table without content on SQLite, tsvectors under GIN on PostgreSQL. Both hold the same words, each of which
+begins with its person's number and its kind: nobody's search reads what others wrote, and which model answered, or how,
+is a word like any other. Places are in the order in which messages were made, imported ones too, whatever their ids.
+
+What is in it for a message must not change while the message is there: SQLite forgets a text only when told that text.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from chat.models import Message
+from chat.words import Phrase, words
+
+WORD, ROLE, CONVERSATION, MODEL, NAMED_MODEL, STATUS, HAS = "w", "r", "c", "m", "n", "s", "h"  # kinds
+
+ID_BITS = 31
+LAST_SECOND = 2**32 - 1
+# A tsvector holds 1 MiB, and 256 places of a word: longer texts are several rows, each with all its facts.
+WORDS_IN_ROW = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A phrase of some kind, to be matched."""
+
+    kind: str
+    phrase: Phrase
+
+    @classmethod
+    def fact(cls, kind: str, value: object) -> "Wanted":
+        return cls(kind, Phrase((str(value),)))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index holds for one message."""
+
+    place: int
+    message: int
+    facts: list[str]
+    words: list[str]
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.facts + self.words)
+
+
+# Where a message stands
+
+
+def place_of(message: Message) -> int:
+    return place_at(message.created) | message.pk
+
+
+def place_at(moment: datetime) -> int:
+    """All places of messages that were made earlier are lower."""
+    return min(max(int(moment.timestamp()), 0), LAST_SECOND) << ID_BITS
+
+
+def message_at(place: int) -> int:
+    return place & (1 << ID_BITS) - 1
+
+
+# Writing
+
+
+def put(messages: Iterable[Message]) -> int:
+    """Adds those that are final and have text, and are not in it yet; how many. In the transaction that made them so.
+
+    Best loaded with conversation and completion.
+    """
+    final = [message for message in messages if message.text and message.is_final]
+    known = _known([place_of(message) for message in final])
+    entries = [_entry(message) for message in final if place_of(message) not in known]
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            rows = [(entry.place, entry.text) for entry in entries]
+            cursor.executemany("INSERT INTO chat_words (rowid, words) VALUES (%s, %s)", rows)
+        else:
+            rows = [(e.place, part, e.message, vector) for e in entries for part, vector in enumerate(_vectors(e))]
+            cursor.executemany("INSERT INTO chat_words VALUES (%s, %s, %s, %s::tsvector)", rows)
+    return len(entries)
+
+
+def forget(message: Message) -> None:
+    """Before it is deleted, whoever does that. On PostgreSQL its rows go with it."""
+    if connection.vendor == "sqlite" and _known([place_of(message)]):
+        entry = _entry(message)
+        with connection.cursor() as cursor:
+            told = "INSERT INTO chat_words (chat_words, rowid, words) VALUES ('delete', %s, %s)"
+            cursor.execute(told, [entry.place, entry.text])
+
+
+def empty() -> None:
+    """To be filled anew, in batches: when `words` gives other words than it did."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("INSERT INTO chat_words (chat_words) VALUES ('delete-all')")
+        else:
+            cursor.execute("TRUNCATE chat_words")
+
+
+def _known(places: Sequence[int]) -> set[int]:
+    if not places:
+        return set()
+    table, column = ("chat_words_docsize", "id") if connection.vendor == "sqlite" else ("chat_words", "place")
+    with connection.cursor() as cursor:
+        marks = ", ".join(["%s"] * len(places))
+        cursor.execute(f"SELECT {column} FROM {table} WHERE {column} IN ({marks})", list(places))  # noqa: S608
+        return {place for (place,) in cursor.fetchall()}
+
+
+def _entry(message: Message) -> Entry:
+    person = message.conversation.person_id
+    return Entry(
+        place_of(message),
+        message.pk,
+        [f"{person}{kind}{value}" for kind, value in _facts(message)],
+        [f"{person}{WORD}{word}" for word in words(message.text)],
+    )
+
+
+def _facts(message: Message) -> Iterator[tuple[str, object]]:
+    completion, imported = message.completion, message.imported or {}
+    yield CONVERSATION, message.conversation_id.hex
+    yield ROLE, message.role
+    if completion:
+        yield MODEL, completion.model_id
+    for word in words(str(imported.get("model") or "")):
+        yield NAMED_MODEL, word
+    for word in words(completion.status if completion else str(imported.get("status") or ""))[:1]:
+        yield STATUS, word
+    if "```" in message.text:
+        yield HAS, "code"
+
+
+def _vectors(entry: Entry) -> Iterator[str]:
+    """As tsvector's own text form, which leaves PostgreSQL nothing to interpret. Words have no quotes in them."""
+    for start in range(0, len(entry.words), WORDS_IN_ROW) or [0]:
+        places: dict[str, list[int]] = {}
+        for place, word in enumerate(entry.words[start : start + WORDS_IN_ROW], 1):
+            places.setdefault(word, []).append(place)
+        placed = [f"'{word}':{','.join(map(str, found[:256]))}" for word, found in places.items()]
+        yield " ".join([*(f"'{fact}'" for fact in entry.facts), *placed])
+
+
+# Reading
+
+
+def matching(
+    person: int, wanted: Sequence[Sequence[Wanted]], *, first: int = 0, last: int = 2**63 - 1, limit: int
+) -> list[int]:
+    """The places, newest first, of messages with one of each: at least one thing must be wanted."""
+    condition = " AND ".join(f"({' OR '.join(_term(person, each) for each in options)})" for options in wanted)
+    if connection.vendor == "sqlite":
+        query = "SELECT rowid FROM chat_words WHERE chat_words MATCH %s AND rowid BETWEEN %s AND %s ORDER BY rowid DESC"
+    else:
+        condition = condition.replace(" AND ", " & ").replace(" OR ", " | ")
+        query = (
+            "SELECT DISTINCT place FROM chat_words WHERE words @@ %s::tsquery AND place BETWEEN %s AND %s"
+            " ORDER BY place DESC"
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(f"{query} LIMIT %s", [condition, first, last, limit])
+        return [place for (place,) in cursor.fetchall()]
+
+
+def _term(person: int, wanted: Wanted) -> str:
+    placed = [f"{person}{wanted.kind}{word}" for word in wanted.phrase.words]
+    if connection.vendor == "sqlite":
+        return f'"{" ".join(placed)}"{" *" if wanted.phrase.open else ""}'
+    return "(" + " <-> ".join(f"'{word}'" for word in placed) + (":*" if wanted.phrase.open else "") + ")"
