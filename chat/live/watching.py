@@ -123,6 +123,7 @@ async def watch(pk: int, labels: Labels) -> AsyncIterator[News]:
     watchers += 1
     try:
         while (found := registry.live.get(pk)) is None:
+            claimed = registry.claimed.version  # before the look: what is claimed during it is not waited for
             completion, messages, turn = await in_reader(_saved, pk)
             if completion.is_settled:
                 yield Settled(messages)
@@ -131,7 +132,7 @@ async def watch(pk: int, labels: Labels) -> AsyncIterator[News]:
                 found = await Followed.begin(completion)
                 break
             yield Line(messages, "queued", place=turn)
-            await registry.claimed.after(registry.claimed.version, 1.0)
+            await registry.claimed.after(claimed, 1.0)
         async for news in _follow(found, labels):
             yield news
     finally:
