@@ -1,10 +1,6 @@
 """Providers and their models. Administrators only: for others these pages do not exist."""
 
-from collections.abc import Callable
-from functools import wraps
-
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -21,19 +17,8 @@ from chat.templatetags.provider_check import steps, trouble
 from chat.upstream.check import check as check_upstream
 from chat.upstream.client import UpstreamError
 from chat.upstream.profiles import PROFILES, Profile
+from chat.views.administration import administrators_only
 from chat.views.messages import refusal
-
-
-def administrators_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    @login_required
-    @wraps(view)
-    def checked(request: HttpRequest, *args, **kwargs) -> HttpResponse:
-        if not request.user.is_superuser:
-            raise Http404
-        return view(request, *args, **kwargs)
-
-    return checked
-
 
 # All of them
 
