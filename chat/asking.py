@@ -4,13 +4,17 @@ Its mirror is settlement, the only way out.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chat import index
-from chat.models import Account, Completion, Conversation, LanguageModel, Message, Person
+from chat.accounting import budgets
+from chat.accounting.budgets import Wanted
+from chat.models import Account, Completion, Conversation, LanguageModel, Message, Person, Price
+from chat.prompts import prompt_bound
 
 TITLE_LENGTH = 60
 
@@ -44,11 +48,15 @@ class NothingAsked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for: so many answers of each of these models, side by side; `streamed` or as each model says."""
+    """What is asked for: so many answers of each of these models, side by side; `streamed` or as each model says.
+
+    `cap`: the most that all of them together may cost, in the currency of their prices.
+    """
 
     models: list[LanguageModel]
     n: int = 1
     streamed: bool | None = None
+    cap: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +191,18 @@ def _queue(
     key: UUID | None = None,
     prefix: str = "",
 ) -> Asked:
-    ask, account = uuid4(), Account.of(person)
-    common = {"ask": ask, "account": account, "person": person, "conversation": conversation}
+    account, now = Account.of(person), timezone.now()
+    common = {"ask": uuid4(), "account": account, "person": person, "conversation": conversation}
+    # Of this moment, whatever changes until it ends: what is held is what will be charged.
+    common |= {"day": timezone.localdate(now), "group_id": account.group_id}
+    prices = Price.current(wish.models, now)
     completions = [
         Completion.objects.create(
             model=model,
             n=n,
             streamed=model.streamed if wish.streamed is None else wish.streamed,
             max_output=model.max_output,
+            price=prices.get(model.pk),
             **common,
         )
         for model in wish.models
@@ -212,9 +224,32 @@ def _queue(
     choices[0].key = key
     for choice in choices:
         choice.save()
-    conversation.leaf, conversation.model, conversation.active = choices[0], wish.models[0], timezone.now()
+    conversation.leaf, conversation.model, conversation.active = choices[0], wish.models[0], now
     conversation.save(update_fields=["leaf", "model", "active"])
+    _hold(completions, account, wish.cap)  # last: the rows of budgets are what others wait for
     return Asked(conversation, message, completions, choices)
+
+
+def _hold(completions: list[Completion], account: Account, cap: Decimal | None) -> None:
+    """Takes what they may cost from the budgets they count in, and lowers their longest answers to what is left."""
+    day = completions[0].day
+    counting = budgets.counting(account.pk, account.group_id, day)
+    if not counting and cap is None:
+        return
+    prompts = {completion.model_id: completion for completion in completions}
+    bounds = {model: prompt_bound(completion) for model, completion in prompts.items()}
+    wanted = [Wanted(completion, bounds[completion.model_id]) for completion in completions]
+    periods = budgets.periods_of(counting, day) if counting else []
+    budgets.hold(wanted, periods, cap=cap, now=timezone.now())
+    for completion in completions:
+        completion.save(update_fields=["max_output", "cap"])
+
+
+def fitting(person: Person, refused: budgets.Refused) -> list[LanguageModel]:
+    """The models that could still answer what was refused: one answer each, the longest first."""
+    account, now = Account.of(person), timezone.now()
+    counting = budgets.counting(account.pk, account.group_id, timezone.localdate(now))
+    return budgets.fitting(list(LanguageModel.objects.usable()), refused.prompt, counting, now)
 
 
 def _shares(model: LanguageModel, n: int) -> list[int]:

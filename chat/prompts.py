@@ -1,7 +1,8 @@
 """From a thread to a prompt: what is sent upstream, cut to the model's context window."""
 
+from chat.accounting import calibration
 from chat.models import Completion, LanguageModel, Message
-from chat.tokens import prompt_estimate
+from chat.tokens import Estimate, prompt_estimate
 from chat.upstream.contract import Call, Turn
 
 ROLES = {Message.Role.SYSTEM: "system", Message.Role.USER: "user", Message.Role.ASSISTANT: "assistant"}
@@ -39,6 +40,17 @@ def call_for(completion: Completion) -> tuple[Call, int]:
         continues=bool(first.prefix_length),
     )
     return call, len(turns) - len(fitting)
+
+
+def estimate_of(completion: Completion, call: Call) -> Estimate:
+    """What its prompt is in tokens, by the model's own ratio where that is known."""
+    return prompt_estimate(call.turns, calibration.ratio_of(completion.model_id, "input"))
+
+
+def prompt_bound(completion: Completion) -> int:
+    """The most tokens that its prompt may have."""
+    call, _left_out = call_for(completion)
+    return estimate_of(completion, call).high
 
 
 def room(model: LanguageModel) -> int | None:

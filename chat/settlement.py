@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from chat import index
-from chat.accounting import ledger
-from chat.accounting.ledger import Tokens
+from chat.accounting import booking, calibration
+from chat.accounting.pricing import Tokens
 from chat.models import Completion, Conversation, Message, Presence, Process, Segment
-from chat.tokens import estimate
+from chat.models.money import nearest
+from chat.tokens import Estimate, Ratio, estimate
 from chat.transcript import Transcript, thought_seconds
 from chat.upstream.contract import Usage
 from chat.upstream.payloads import trusted
 
 RECOUNTS = 3
+LOOKUPS = 6
 ABSURD = 2  # times what can have come
 CUT_REASONS = {"cut": "ended_early"}  # the wire's word for it would say the status twice
 
@@ -93,20 +95,22 @@ def _settle_lost(completion: Completion, reason: str) -> bool:
 
 def _write(completion: Completion, transcript: Transcript) -> None:
     """What every end writes beside the status. A conversation that is gone meanwhile still pays."""
-    completion.refresh_from_db()
+    completion.refresh_from_db(from_queryset=Completion.objects.select_related("model__provider", "price"))
     _write_choices(completion, transcript)
     index.put(completion.messages.select_related("conversation"))
     _mark_unread(completion)
     source, tokens, usage = _usage(completion, transcript)
-    ledger.charge(completion, source, tokens)
-    countable = completion.model.provider.facts.counting
+    booking.charge(completion, source, tokens)
+    facts = completion.model.provider.facts
+    unsure = source == Source.ESTIMATED
     changes = {
-        "usage_source": source,
         "cached_tokens": usage.cached_tokens if usage else None,
         "reasoning_tokens": usage.reasoning_tokens if usage else None,
+        "said_cost": nearest(usage.cost) if usage else None,
         "own_output_tokens": _own_output(transcript).tokens,
-        "recounts_left": RECOUNTS if countable and source == Source.ESTIMATED else 0,
-        **figures(tokens),
+        "recounts_left": RECOUNTS if facts.counting and unsure else 0,
+        "lookups_left": LOOKUPS if facts.looking_up and unsure and completion.request_id else 0,
+        **booking.standing(completion, source, tokens),
     }
     Completion.objects.filter(pk=completion.pk).update(**changes)
     Segment.objects.filter(completion=completion).delete()
@@ -116,11 +120,6 @@ def _mark_unread(completion: Completion) -> None:
     """Until a page shows it. Whoever stops a reply, or deletes it, knows of its end."""
     if completion.reason not in ("person", "deleted"):
         Conversation.objects.filter(pk=completion.conversation_id, unread=False).update(unread=True)
-
-
-def figures(tokens: Tokens) -> dict[str, int]:
-    """Tokens as the columns of a completion."""
-    return {name: getattr(tokens, name) for name in ledger.SUMMED}
 
 
 def _timing(transcript: Transcript, ending: Ending) -> dict:
@@ -189,7 +188,8 @@ def _usage(completion: Completion, transcript: Transcript) -> tuple[str, Tokens,
     if refused and usage is None:
         return Source.REPORTED, Tokens.exactly(0, 0), None  # refused before the first byte costs nothing
     if usage and usage.input_tokens is not None and usage.output_tokens is not None and _is_final(transcript):
-        return Source.REPORTED, Tokens.exactly(usage.input_tokens, usage.output_tokens), usage
+        known = {"cached": usage.cached_tokens or 0, "reasoning": usage.reasoning_tokens or 0}
+        return Source.REPORTED, Tokens.exactly(usage.input_tokens, usage.output_tokens, **known), usage
     return Source.ESTIMATED, _estimated(completion, transcript, usage), usage
 
 
@@ -211,7 +211,7 @@ def _is_final(transcript: Transcript) -> bool:
 
 def _estimated(completion: Completion, transcript: Transcript, usage: Usage | None) -> Tokens:
     """Our own figures; what the upstream said of a part is exact for the prompt, and a lower bound for the answer."""
-    own = _own_output(transcript)
+    own = _own_output(transcript, calibration.ratio_of(completion.model_id, "output"))
     said_in, said_out = (usage.input_tokens, usage.output_tokens) if usage else (None, None)
     floor = said_out or 0
     prompt = (completion.input_tokens or 0, completion.input_low or 0, completion.input_high or 0)
@@ -220,8 +220,9 @@ def _estimated(completion: Completion, transcript: Transcript, usage: Usage | No
         output_tokens=max(own.tokens, floor),
         output_low=max(own.low, floor),
         output_high=max(own.high, floor),
+        cached_tokens=min(usage.cached_tokens or 0, said_in) if usage and said_in is not None else 0,
     )
 
 
-def _own_output(transcript: Transcript):
-    return estimate("".join(choice.reasoning + choice.text for choice in transcript.choices))
+def _own_output(transcript: Transcript, ratio: Ratio | None = None) -> Estimate:
+    return estimate("".join(choice.reasoning + choice.text for choice in transcript.choices), ratio)

@@ -20,6 +20,14 @@ class Estimate(NamedTuple):
     high: int
 
 
+class Ratio(NamedTuple):
+    """Tokens of a model for each of ours: in the middle, and between what nine in ten of its texts take."""
+
+    tokens: float
+    low: float
+    high: float
+
+
 class Turn(Protocol):
     text: str
 
@@ -42,7 +50,10 @@ _OTHER = _Weight(0.33, 0.24, 1.15)
 _ASTRAL = _Weight(1.3, 0.9, 2.6)  # emoji
 _WEIGHTS = _LETTERS, _DIGITS, _SPACES, _SIGNS, _CJK, _OTHER, _ASTRAL
 
-_CALIBRATED = 0.25  # how far an estimate with the model's own ratio may be off, each way
+FEWEST = 5  # texts from which a ratio is learnt
+_TAILS = 0.05  # of them, on each side, say nothing of the bounds
+_DOUBT = 3.0  # how much wider the bounds are made for few texts: by this over their number
+_GRAIN = 1  # tokens that a short text may be off by whatever its ratio
 _OVERHEAD = 4  # tokens that a message's role and its separators take, as published for OpenAI's models
 _PRIMER = 3  # that begin the answer
 
@@ -54,12 +65,12 @@ _SPACE_BYTES = b" \t\n\r\x0b\x0c"
 _LETTER_BYTES = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def estimate(text: str, ratio: float | None = None) -> Estimate:
-    """`ratio`: tokens of the model for each of ours, where that is known."""
+def estimate(text: str, ratio: Ratio | None = None) -> Estimate:
+    """`ratio`: the model's own, where it is known."""
     return _weighed(_counted(text), ratio)
 
 
-def prompt_estimate(turns: Iterable[Turn], ratio: float | None = None) -> Estimate:
+def prompt_estimate(turns: Iterable[Turn], ratio: Ratio | None = None) -> Estimate:
     """Of a whole prompt: its texts, and what stands around them."""
     meter, overhead = TokenMeter(ratio), _PRIMER
     for turn in turns:
@@ -71,7 +82,7 @@ def prompt_estimate(turns: Iterable[Turn], ratio: float | None = None) -> Estima
 class TokenMeter:
     """A running estimate. Feeding costs next to nothing; what was fed is counted once, when somebody looks."""
 
-    def __init__(self, ratio: float | None = None) -> None:
+    def __init__(self, ratio: Ratio | None = None) -> None:
         self.ratio = ratio
         self._counts = [0] * len(_WEIGHTS)
         self._uncounted: list[str] = []
@@ -109,11 +120,29 @@ def _count(data: bytes, kind: bytes) -> int:
     return len(data) - len(data.translate(None, kind))
 
 
-def _weighed(counts: list[int], ratio: float | None) -> Estimate:
-    tokens = sum(count * weight.tokens for count, weight in zip(counts, _WEIGHTS, strict=True)) * (ratio or 1.0)
-    if ratio is None:
-        low = sum(count * weight.low for count, weight in zip(counts, _WEIGHTS, strict=True))
-        high = sum(count * weight.high for count, weight in zip(counts, _WEIGHTS, strict=True))
-    else:
-        low, high = tokens * (1 - _CALIBRATED), tokens * (1 + _CALIBRATED)
+def ratio_of(ratios: Iterable[float]) -> Ratio | None:
+    """What texts whose tokens are known teach. Their median and quantiles: a few that are far off change nothing."""
+    known = sorted(ratio for ratio in ratios if ratio > 0)
+    if len(known) < FEWEST:
+        return None
+    middle, doubt = _quantile(known, 0.5), 1 + _DOUBT / len(known)
+    low, high = _quantile(known, _TAILS), _quantile(known, 1 - _TAILS)
+    return Ratio(middle, middle * (low / middle) ** doubt, middle * (high / middle) ** doubt)
+
+
+def _quantile(known: list[float], share: float) -> float:
+    place = share * (len(known) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(known) - 1)
+    return known[below] + (known[above] - known[below]) * (place - below)
+
+
+def _weighed(counts: list[int], ratio: Ratio | None) -> Estimate:
+    tokens, low, high = (
+        sum(count * getattr(weight, bound) for count, weight in zip(counts, _WEIGHTS, strict=True))
+        for bound in ("tokens", "low", "high")
+    )
+    if ratio and tokens:
+        low, high = max(tokens * ratio.low - _GRAIN, 0), tokens * ratio.high + _GRAIN
+        tokens *= ratio.tokens
     return Estimate(math.ceil(tokens), math.floor(low), math.ceil(high) + (high > 0))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat import tokens
-from chat.tokens import Estimate, TokenMeter, estimate, prompt_estimate
+from chat.tokens import FEWEST, Estimate, Ratio, TokenMeter, estimate, prompt_estimate, ratio_of
 from tests.corpus import ANSWER
 
 TABLE = "| Operation | Average | Notes |\n| --- | :---: | ---: |\n"
@@ -101,11 +101,25 @@ def test_feeding_counts_nothing_and_looking_counts_each_character_once(monkeypat
 
 
 def test_a_known_ratio_moves_the_estimate_and_narrows_the_bounds():
-    text = SAMPLES["Arabic"][0]
-    unknown, known = estimate(text), estimate(text, ratio=2.3)
+    text, ratio = SAMPLES["Arabic"][0], Ratio(2.3, 2.1, 2.6)
+    unknown, known = estimate(text), estimate(text, ratio)
     assert 0.9 < known.tokens / SAMPLES["Arabic"][2] < 1.1
     assert known.high - known.low < unknown.high - unknown.low
-    assert TokenMeter(2.3).feed(text).bounds == known
+    assert TokenMeter(ratio).feed(text).bounds == known
+
+
+def test_a_ratio_is_learnt_from_some_texts_and_outliers_change_nothing():
+    assert ratio_of([1.2] * (FEWEST - 1)) is None
+    usual = [1.1, 1.15, 1.2, 1.25, 1.3] * 8
+    learnt = ratio_of([*usual, 400.0, 0.001])
+    assert learnt.tokens == pytest.approx(1.2) and 1.0 < learnt.low < learnt.high < 1.4
+    assert ratio_of([0.0, *usual]) == ratio_of(usual), "nothing reported teaches nothing"
+
+
+def test_few_texts_leave_more_doubt_than_many():
+    usual = [1.1, 1.15, 1.2, 1.25, 1.3]
+    few, many = ratio_of(usual), ratio_of(usual * 20)
+    assert few.low < many.low < many.tokens < many.high < few.high
 
 
 def test_nothing_is_no_token():

@@ -9,11 +9,12 @@ from uuid import UUID
 from django.db import transaction
 
 from chat import settlement
+from chat.accounting import calibration
 from chat.live.presence import SHORTEST_GRACE, present
 from chat.live.reading import LiveCompletion
 from chat.live.threads import in_reader, in_writer
 from chat.models import Completion
-from chat.prompts import NothingToAnswer, call_for
+from chat.prompts import NothingToAnswer, call_for, estimate_of
 from chat.settlement import Ending
 from chat.tokens import prompt_estimate
 
@@ -62,12 +63,14 @@ def begin(pk: int, process: UUID) -> LiveCompletion | None:
         with transaction.atomic():
             if not Completion.claim(pk, process):
                 return None
-            completion = Completion.objects.select_related("model__provider").get(pk=pk)
+            completion = Completion.objects.select_related("model__provider", "price").get(pk=pk)
             call, left_out = call_for(completion)
-            completion.note_prompt(*prompt_estimate(call.turns), left_out=left_out)
+            own = prompt_estimate(call.turns).tokens
+            completion.note_prompt(own, *estimate_of(completion, call), left_out=left_out)
+            ratio = calibration.ratio_of(completion.model_id, "output")
             messages = list(completion.messages.values_list("choice_index", "pk", "text"))
     except NothingToAnswer:
         settlement.settle_queued(Completion.objects.get(pk=pk), Ending(Status.STOPPED, "deleted"))
         return None
     prefixes = {index: text for index, _message, text in messages if text}
-    return LiveCompletion(completion, call, {index: message for index, message, _text in messages}, prefixes)
+    return LiveCompletion(completion, call, {index: message for index, message, _text in messages}, prefixes, ratio)

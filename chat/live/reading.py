@@ -9,11 +9,12 @@ from time import monotonic
 from django.conf import settings
 from django.db import OperationalError
 
+from chat.live.allowance import Allowance
 from chat.live.threads import in_writer
 from chat.live.watched import Watched
 from chat.models import Completion
 from chat.settlement import Ending, proved_end, settle
-from chat.tokens import TokenMeter
+from chat.tokens import Ratio, TokenMeter
 from chat.upstream.client import answer
 from chat.upstream.contract import Call, Delta, Event, Failure, Finish
 from chat.upstream.profiles import profile
@@ -34,14 +35,22 @@ Status = Completion.Status
 class LiveCompletion(Watched):
     """What is read from one upstream, from the claim to the settlement."""
 
-    def __init__(self, completion: Completion, call: Call, messages: dict[int, int], prefixes: dict[int, str]) -> None:
+    def __init__(
+        self,
+        completion: Completion,
+        call: Call,
+        messages: dict[int, int],
+        prefixes: dict[int, str],
+        ratio: Ratio | None = None,
+    ) -> None:
         super().__init__(completion.n, messages, prefixes)
         self.completion = completion
         self.is_shown_growing = completion.streamed
         self.call = call
         self.began = self.progressed = monotonic()
         self.timers = replace(profile(call.endpoint.profile).timers, **settings.TIMERS)
-        self.meter = TokenMeter()
+        self.meter = TokenMeter(ratio)
+        self.allowance = Allowance(completion)
         self.segments_cut = 0
         self.left_at: float | None = None  # since when its person is gone
         self.retry_at: float | None = None  # a refused call waits for its next attempt
@@ -74,11 +83,8 @@ class LiveCompletion(Watched):
             self.end(Status.CUT, "stalled")
 
     def cut_segment(self) -> dict | None:
-        """What is new since the last save, its tokens counted."""
-        segment = self.transcript.cut_segment()
-        for _index, text, reasoning, _role in (segment or {}).get("deltas", ()):
-            self.meter.feed(reasoning + text)
-        return segment
+        """What is new since the last save."""
+        return self.transcript.cut_segment()
 
     async def run(self) -> None:
         """To the settlement, whatever happens."""
@@ -149,8 +155,12 @@ class LiveCompletion(Watched):
         if any(delta.text or delta.reasoning for delta in deltas) or any(type(event) is Finish for event in events):
             self.progressed = now
         self.feed(deltas)
+        for delta in deltas:
+            self.meter.feed(delta.reasoning + delta.text)
         if self.transcript.size > ANSWER_CAP:
             self.end(Status.CUT, "too_long")
+        elif self.allowance.is_used_up(self.transcript, self.meter):
+            self.end(Status.STOPPED, "cap")
         self.growth.tell()
 
     async def _settle(self, ending: Ending) -> None:

@@ -1,46 +1,89 @@
-"""After the settlement: where the upstream has a tokenizer endpoint, an estimate becomes a count, as an adjustment.
+"""After the settlement: an estimate becomes what the provider has billed, or its tokenizer's count, as an adjustment.
 
 Never before: a settlement waits for no network.
 """
 
 import asyncio
 import logging
+from decimal import Decimal
+from time import monotonic
 
 from django.db import transaction
 
-from chat.accounting import ledger
-from chat.accounting.ledger import Tokens
+from chat.accounting import booking
+from chat.accounting.pricing import Tokens
 from chat.live.threads import in_reader, in_writer
 from chat.models import Completion
+from chat.models.money import nearest
 from chat.prompts import NothingToAnswer, call_for
-from chat.settlement import figures
+from chat.settlement import LOOKUPS
 from chat.upstream import client
-from chat.upstream.contract import Call, Turn
+from chat.upstream.contract import Call, Turn, Usage
 from chat.upstream.profiles import profile
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 5
+WAITING = 200
+LOOKUP_SECONDS = (2, 5, 15, 60, 300, 1800)  # before each try
 TEMPLATE_TOKENS = 8  # what a chat template adds to a message, at most
 
 
-async def recount_some() -> None:
-    """A few of those that are due, each claimed by lowering its tries."""
-    due = Completion.objects.filter(recounts_left__gt=0).order_by("pk").values_list("pk", flat=True)[:AT_ONCE]
-    for pk in await in_reader(lambda: list(due)):
-        if work := await in_writer(_claim, pk):
-            completion, call, answers = work
-            if counted := await asyncio.to_thread(_count, call, answers):
-                await in_writer(adjust, completion.pk, counted)
+class Recounter:
+    """Looks each second for estimates that can be made exact. When one was last tried is of this process only."""
+
+    def __init__(self) -> None:
+        self._next: dict[int, float] = {}  # when a lookup is tried again, by completion
+
+    async def look(self) -> None:
+        """A few of those that are due, each claimed by lowering its tries."""
+        due = Completion.objects.filter(recounts_left__gt=0).order_by("pk").values_list("pk", flat=True)[:AT_ONCE]
+        for pk in await in_reader(lambda: list(due)):
+            if work := await in_writer(_claim, pk):
+                completion, call, answers = work
+                if counted := await asyncio.to_thread(_count, call, answers):
+                    await in_writer(adjust, completion.pk, Completion.Source.COUNTED, counted)
+        await self._look_up(monotonic())
+
+    async def _look_up(self, now: float) -> None:
+        """What the provider has billed: it knows it some seconds after the end, sometimes a minute."""
+        wanting = Completion.objects.filter(lookups_left__gt=0).order_by("pk").values_list("pk", "lookups_left")
+        tries = dict(await in_reader(lambda: list(wanting[:WAITING])))
+        self._next = {pk: self._next.get(pk, now + LOOKUP_SECONDS[0]) for pk in tries}
+        for pk in [pk for pk, when in self._next.items() if when <= now][:AT_ONCE]:
+            if completion := await in_writer(_claim_lookup, pk):
+                done = LOOKUPS - completion.lookups_left
+                self._next[pk] = now + LOOKUP_SECONDS[min(done, len(LOOKUP_SECONDS) - 1)]
+                provider = completion.model.provider
+                if usage := await asyncio.to_thread(client.look_up, provider.endpoint, completion.request_id):
+                    await in_writer(adjust_to, pk, usage)
 
 
-def adjust(pk: int, tokens: Tokens) -> None:
-    """Brings the charge to what was counted, and the completion's figures with it."""
+def adjust(pk: int, source: str, tokens: Tokens, **columns: int | Decimal | None) -> None:
+    """Brings the charge to a better figure, unless it has one that is as good."""
     with transaction.atomic():
-        completion = Completion.objects.select_for_update().get(pk=pk)
-        ledger.adjust(completion, Completion.Source.COUNTED, tokens)
-        counted = {"usage_source": Completion.Source.COUNTED, "recounts_left": 0, **figures(tokens)}
-        Completion.objects.filter(pk=pk).update(**counted)
+        completion = Completion.objects.select_for_update(of=("self",)).defer("arrivals").get(pk=pk)
+        if completion.usage_source == Completion.Source.ESTIMATED:
+            booking.adjust(pk, source, tokens, recounts_left=0, lookups_left=0, **columns)
+
+
+def adjust_to(pk: int, usage: Usage) -> None:
+    known = {"cached": usage.cached_tokens or 0, "reasoning": usage.reasoning_tokens or 0}
+    adjust(
+        pk,
+        Completion.Source.LOOKED_UP,
+        Tokens.exactly(usage.input_tokens or 0, usage.output_tokens or 0, **known),
+        cached_tokens=usage.cached_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        said_cost=nearest(usage.cost),
+    )
+
+
+def _claim_lookup(pk: int) -> Completion | None:
+    completion = Completion.objects.select_related("model__provider").defer("arrivals").get(pk=pk)
+    left = completion.lookups_left
+    claimed = left and Completion.objects.filter(pk=pk, lookups_left=left).update(lookups_left=left - 1)
+    return completion if claimed else None
 
 
 def _claim(pk: int) -> tuple[Completion, Call, list[str]] | None:

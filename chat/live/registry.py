@@ -11,12 +11,13 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection
 
+from chat.accounting import calibration
 from chat.live.dying import Lookout, bury_all, take_lock_file
 from chat.live.growth import Growth
 from chat.live.presence import Attendance
 from chat.live.queueing import Queue, begin
 from chat.live.reading import LiveCompletion
-from chat.live.recounting import recount_some
+from chat.live.recounting import Recounter
 from chat.live.saving import IDLE_BEAT_SECONDS, SAVE_SECONDS, DeclaredDead, Saver
 from chat.live.threads import in_reader, in_writer
 from chat.models import Completion, Process
@@ -46,6 +47,8 @@ class Registry:
         self.chores: list[Callable[[], object]] = []  # run once a minute in the writer's thread
         self._queue = Queue()
         self._lookout = Lookout()
+        self._recounter = Recounter()
+        self._taught: set[int] = set()  # models of which something has settled here since the last look
         self._saver = Saver()
         self._tasks: set[asyncio.Task] = set()
         self._starting: asyncio.Task | None = None
@@ -74,7 +77,8 @@ class Registry:
             await demo.start()
         self.keep(self._save_forever())
         self.keep(_forever(TICK_SECONDS, self._tick))
-        self.keep(_forever(TICK_SECONDS, recount_some))
+        self.keep(_forever(TICK_SECONDS, self._recounter.look))
+        self.keep(_forever(TICK_SECONDS, self._learn))
         self.keep(_forever(LOOK_SECONDS, lambda: self._lookout.look(self.process)))
         self.keep(_forever(CHORE_SECONDS, self._do_chores))
 
@@ -137,6 +141,7 @@ class Registry:
             await completion.run()
         finally:
             self.live.pop(completion.pk, None)
+            self._taught.add(completion.completion.model_id)
         provider = completion.completion.model.provider
         if provider.max_streams is not None:  # its turn is free
             await self._claim_all(Completion.objects.filter(model__provider=provider, status=Status.QUEUED))
@@ -195,6 +200,12 @@ class Registry:
         if not self.draining:
             await self._claim(await self._queue.look())
             await self.attendance.look()
+
+    async def _learn(self) -> None:
+        """How the estimates of a model compare with what was reported."""
+        taught, self._taught = self._taught, set()
+        for model in taught:
+            await in_writer(calibration.learn, model)
 
     async def _do_chores(self) -> None:
         for chore in self.chores:

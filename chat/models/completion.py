@@ -100,7 +100,7 @@ class Completion(models.Model):
     amount_low = MoneyField(null=True)
     amount_high = MoneyField(null=True)
     said_cost = MoneyField(null=True)  # what the provider itself said that it cost
-    # What we ourselves estimated, kept beside what the upstream says.
+    # What we ourselves estimated, kept beside what the upstream says; not by the model's ratio, which it teaches.
     own_input_tokens = models.PositiveIntegerField(default=0)
     own_output_tokens = models.PositiveIntegerField(default=0)
     left_out = models.PositiveSmallIntegerField(default=0)  # turns of the thread for which the window had no room
@@ -169,10 +169,10 @@ class Completion(models.Model):
     def ask_to_stop(cls, pk: int, reason: str) -> None:
         cls.objects.unsettled().filter(pk=pk, stopping="").update(stopping=reason)
 
-    def note_prompt(self, tokens: int, low: int, high: int, *, left_out: int) -> None:
+    def note_prompt(self, own: int, tokens: int, low: int, high: int, *, left_out: int) -> None:
         """What its prompt is estimated at: kept before the call, since a process that dies can no longer say."""
         self.left_out = left_out
-        self.own_input_tokens = self.input_tokens = tokens
+        self.own_input_tokens, self.input_tokens = own, tokens
         self.input_low, self.input_high = low, high
         self.save(update_fields=["own_input_tokens", "input_tokens", "input_low", "input_high", "left_out"])
 

@@ -1,6 +1,6 @@
 """Money: Decimal in Python, a whole number of 10⁻⁹ in the database."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -64,9 +64,15 @@ class MoneyField(models.BigIntegerField):
         return str(self.value_from_object(obj))
 
 
-def plus(column: str, amount: Decimal) -> models.expressions.Combinable:
+def nearest(money: Decimal | None) -> Decimal | None:
+    """What somebody else has written, as it can be kept; None also for what is too much to be true."""
+    return None if money is None or abs(money) > MOST else money.quantize(NANO, ROUND_HALF_UP)
+
+
+def plus(column: str, figure: Decimal | int) -> models.expressions.Combinable:
     """For an UPDATE that adds to what is there, whatever that is by now."""
-    return models.F(column) + models.Value(amount, output_field=MoneyField())
+    field = MoneyField() if isinstance(figure, Decimal) else models.BigIntegerField()
+    return models.F(column) + models.Value(figure, output_field=field)
 
 
 def plain(amount: Decimal) -> str:

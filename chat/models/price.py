@@ -1,5 +1,6 @@
 """What a model costs, from when on."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import models
@@ -70,6 +71,7 @@ class Price(models.Model):
         return bool(self.pk) and (self.completion_set.exists() or self.usageentry_set.exists())
 
     @classmethod
-    def of(cls, model: LanguageModel, when: datetime) -> "Price | None":
-        """The one that holds at a moment; None: unpriced."""
-        return cls.objects.filter(model=model, valid_from__lte=when).order_by("-valid_from").first()
+    def current(cls, models: Iterable[LanguageModel], when: datetime) -> dict[int, "Price"]:
+        """Those that hold at a moment, by model; an unpriced one has none."""
+        begun = cls.objects.filter(model__in=[model.pk for model in models], valid_from__lte=when)
+        return {price.model_id: price for price in begun.order_by("valid_from")}

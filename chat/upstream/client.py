@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from chat.upstream import anthropic_messages, gemini, guard, kobold, ollama_chat, openai_chat, profiles
+from chat.upstream import anthropic_messages, gemini, guard, kobold, ollama_chat, openai_chat, openrouter, profiles
 from chat.upstream.contract import (
     BodyEnd,
     Call,
@@ -33,8 +33,10 @@ from chat.upstream.contract import (
     Reader,
     Terminator,
     Turn,
+    Usage,
 )
 from chat.upstream.failures import MAX_ERROR_BODY, failure_of_body
+from chat.upstream.payloads import trusted
 from chat.upstream.prefix import WithoutPrefix
 from chat.upstream.transport import AiohttpTransport, tls_context
 
@@ -308,6 +310,11 @@ def count_tokens(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...])
     return run(_count_tokens(endpoint, model, prompt))
 
 
+def look_up(endpoint: Endpoint, request_id: str) -> Usage | None:
+    """What the provider billed for an answer that has ended; None if it does not say, or not yet."""
+    return run(_look_up(endpoint, request_id))
+
+
 def listening(base_url: str) -> list[ListedModel] | None:
     """The models of a local server, or None if none is found there."""
     try:
@@ -402,6 +409,18 @@ async def _count_tokens(endpoint: Endpoint, model: str, prompt: str | tuple[Turn
         return dialect.token_count(profile, await _fetched(request, endpoint, profile.timers.connect, SYNC_SECONDS))
     except ValueError:
         return None
+
+
+async def _look_up(endpoint: Endpoint, request_id: str) -> Usage | None:
+    profile = profiles.profile(endpoint.profile)
+    request = openrouter.lookup_request(endpoint, request_id) if profile.looking_up == "openrouter" else None
+    if request is None:
+        return None
+    try:
+        usage = openrouter.looked_up(await _fetched(request, endpoint, profile.timers.connect, SYNC_SECONDS))
+    except (UpstreamError, ValueError):
+        return None
+    return usage if trusted(profile, usage) else None
 
 
 async def _fetched(request: HttpRequest, endpoint: Endpoint, connect: float, total: float) -> bytes:

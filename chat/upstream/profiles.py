@@ -13,6 +13,7 @@ from chat.upstream.contract import UsagePlace
 # How a cut answer is gone on with; "" where the upstream would begin anew.
 Continuation = Literal["", "trailing", "partial", "prefix", "final_message"]
 Counting = Literal["", "moonshot", "llamacpp", "koboldcpp", "vllm", "anthropic", "gemini"]
+LookingUp = Literal["", "openrouter"]
 # What ends an answer's work besides closing its connection; "" where there is nothing, or nothing is needed.
 Cancelling = Literal["", "koboldcpp"]
 # How an upstream says that something went wrong (Q7 to Q12, Q35): `{"error": …}`, the same without the wrapping,
@@ -81,6 +82,7 @@ class Profile:
     parameters: frozenset[str] = COMMON  # sent if asked for; others would be refused or misread (Q42)
     max_output_field: str = "max_tokens"
     output_cap: int | None = None  # more is refused
+    heeds_max_output: bool = True  # False: it is never told, or does not listen
     include_usage: bool = False  # `stream_options` may be sent
     supports_n: bool = False
     streams: bool = True
@@ -102,6 +104,7 @@ class Profile:
     thinks_in_text: bool = False  # an answer may begin with <think> (Q31)
 
     counting: Counting = ""
+    looking_up: LookingUp = ""  # what an answer has used can be asked for later, by its request id
     counts_messages: bool = False  # not texts: what is counted holds what a message adds
     cancelling: Cancelling = ""  # beside closing
     model_paths: tuple[str, ...] = ("models",)  # tried in turn; a leading slash: from the server's root
@@ -188,6 +191,7 @@ PROFILES: dict[str, Profile] = {
         usage_place="top_level",
         reasoning=("reasoning", "reasoning_details"),
         errors=("nested", "in_200", "in_stream"),
+        looking_up="openrouter",
     ),
     "deepseek": Profile(
         label="DeepSeek",
@@ -311,6 +315,7 @@ PROFILES: dict[str, Profile] = {
         url_variable="KIMI_FREE_BASE_URL",
         parameters=frozenset({"use_search", "conversation_id"}),
         fake_usages=frozenset({(1, 1)}),
+        heeds_max_output=False,
         filter_sentence="\n[内容由于不合规被停止生成，我们换个话题吧]",
         streams_best=True,
         usage_place="top_level",
@@ -324,6 +329,7 @@ PROFILES: dict[str, Profile] = {
         needs_key=False,
         parameters=frozenset(),
         terminator="",
+        heeds_max_output=False,
         failing_prefix="Error message from OpenAI: ",
         errors=("nested", "in_200", "in_stream", "in_answer"),
         model_paths=(),

@@ -11,10 +11,12 @@ from django.views.decorators.http import require_GET, require_POST
 
 from chat import asking, live
 from chat.access import conversation_for, message_for, question_for, reply_for
+from chat.accounting.budgets import Refused
 from chat.articles import article, articles, articles_of
 from chat.asking import Asked, Wish
 from chat.forms import AskForm, MessageForm
 from chat.models import Message
+from chat.templatetags.budget_words import over_budget
 from chat.views.pages import composer_of, conversation_groups
 
 
@@ -126,6 +128,8 @@ def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> Ht
         return refusal(request, _("This reply cannot be continued. Regenerate it instead."), 409)
     except asking.NothingAsked:
         return refusal(request, _("This reply answers no message, so it cannot be asked for again. Write one."), 409)
+    except Refused as refused:
+        return refusal(request, over_budget(refused, asking.fitting(request.user, refused)), 409)
     except asking.ConversationGone:
         return refusal(request, _("This conversation has been deleted. Your text is kept: send it in a new one."), 409)
     except asking.KeyTaken:

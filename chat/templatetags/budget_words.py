@@ -1,0 +1,84 @@
+"""Budgets in words: whose they are, until when, and what is said when they do not suffice."""
+
+from datetime import date
+
+from django import template
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from chat.accounting.budgets import Refused
+from chat.models import Budget, BudgetPeriod, LanguageModel
+from chat.templatetags.money import quantity
+
+register = template.Library()
+
+MOST_NAMES = 3
+
+
+@register.simple_tag
+def whose(budget: Budget) -> str:
+    """As the person says it who counts in it."""
+    if budget.account_id:
+        return _("your budget")
+    if budget.group_id:
+        return _("the budget of %(group)s") % {"group": budget.group}
+    return _("everybody’s budget")
+
+
+@register.simple_tag
+def until(period: BudgetPeriod) -> str:
+    """The last day on which what is left is left."""
+    if period.ends == date.max:
+        return ""
+    return date_format(period.ends, "j F" if period.ends.year == period.begins.year else "j F Y")
+
+
+def over_budget(refused: Refused, fitting: list[LanguageModel]) -> str:
+    """What is missing, what would still fit, and that nothing is lost."""
+    sentences = [_missing(refused), _fits(refused, fitting), _("Your text is kept.")]
+    return _joined([sentence for sentence in sentences if sentence])
+
+
+def _missing(refused: Refused) -> str:
+    names = {"model": refused.model.short_name, "currency": refused.unit}
+    if refused.why == "unpriced":
+        if refused.period is None:
+            return _("%(model)s has no price, so what it costs cannot be limited.") % names
+        names["budget"] = whose(refused.period.budget)
+        return _("%(model)s has no price in %(currency)s, so %(budget)s cannot pay for it.") % names
+    figures = {
+        "left": quantity(refused.left, refused.unit),
+        "needed": quantity(refused.needed, refused.unit),
+    }
+    if refused.why == "cap" or refused.period is None:
+        return _("You said to stop at %(left)s, and this needs at least %(needed)s.") % figures
+    figures |= {"budget": whose(refused.period.budget), "until": until(refused.period)}
+    if figures["until"]:
+        return _("This needs at least %(needed)s; %(left)s is left of %(budget)s until %(until)s.") % figures
+    return _("This needs at least %(needed)s; %(left)s is left of %(budget)s.") % figures
+
+
+def _fits(refused: Refused, fitting: list[LanguageModel]) -> str:
+    if refused.why == "cap":
+        return _("Raise the limit, or send without one.")
+    if not fitting:
+        return "" if refused.why == "unpriced" else _("Nothing would fit any more. An administrator can grant more.")
+    names = ", ".join(model.short_name for model in fitting[:MOST_NAMES])
+    more = len(fitting) - MOST_NAMES
+    if more > 0:
+        sentence = ngettext(
+            "What would still fit: %(names)s, and %(more)d more.",
+            "What would still fit: %(names)s, and %(more)d more.",
+            more,
+        )
+        return sentence % {"names": names, "more": more}
+    return _("What would still fit: %(names)s.") % {"names": names}
+
+
+def _joined(sentences: list[str]) -> str:
+    """Chinese puts no space between sentences."""
+    text = sentences[0]
+    for sentence in sentences[1:]:
+        text = _("%(first)s %(second)s") % {"first": text, "second": sentence}
+    return text
