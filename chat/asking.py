@@ -151,7 +151,9 @@ def _earlier(person: Person, key: UUID, text: str) -> Asked | None:
     reply = known if known.completion_id else known.children.order_by("id").first()
     message = known if known.role == Message.Role.USER else None
     lineup = Completion.objects.filter(ask=reply.completion.ask).order_by("pk")
-    choices = Message.objects.filter(completion__in=lineup).select_related("completion__model__provider")
+    choices = Message.objects.filter(completion__in=lineup).select_related(
+        "completion__model__provider", "completion__price"
+    )
     return Asked(known.conversation, message, list(lineup), list(choices.order_by("pk")), repeated=True)
 
 

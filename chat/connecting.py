@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import transaction
 
-from chat.models import Completion, LanguageModel, Provider
+from chat.models import Completion, LanguageModel, Person, Provider
+from chat.price_setting import price_new, take_listed
 from chat.upstream import client
 from chat.upstream.contract import Endpoint, Failure, ListedModel
 from chat.upstream.payloads import name_in
@@ -153,10 +154,16 @@ def add_model(provider: Provider, name: str) -> bool:
 def _add_models(provider: Provider, listed: list[ListedModel]) -> None:
     known = set(provider.models.values_list("name", flat=True))
     fresh = {model.id: model for model in listed if model.id not in known}
-    LanguageModel.objects.bulk_create(
+    added = LanguageModel.objects.bulk_create(
         LanguageModel(provider=provider, name=name, context_length=_sensible(model.context_length))
         for name, model in fresh.items()
     )
+    price_new(provider, added, listed)
+
+
+def take_listed_prices(by: Person, provider: Provider) -> int:
+    """Those that differ from the prices that hold: how many. Raises UpstreamError."""
+    return take_listed(by, provider, client.list_models(provider.endpoint))
 
 
 def _sensible(context_length: int | None) -> int | None:

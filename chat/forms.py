@@ -1,5 +1,7 @@
 """What people may type, and what is said when it does not fit."""
 
+from decimal import Decimal
+
 from django import forms
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -25,6 +27,13 @@ class ModelsField(forms.ModelMultipleChoiceField):
             return super().clean(value)
         except OverflowError as error:  # a number that no database takes
             raise forms.ValidationError(self.error_messages["invalid_choice"]) from error
+
+
+class CapField(forms.DecimalField):
+    """As people write it: with a sign of its currency, and with either decimal sign."""
+
+    def to_python(self, value: object) -> Decimal | None:
+        return super().to_python(value.strip(" $€£¥₹₩").replace(",", ".") if isinstance(value, str) else value)
 
 
 class AskForm(forms.Form):
@@ -54,6 +63,16 @@ class AskForm(forms.Form):
         coerce=lambda choice: choice == "yes",
         empty_value=None,
         error_messages={"invalid_choice": _("A reply can come streamed or whole.")},
+    )
+    cap = CapField(
+        required=False,
+        max_digits=12,
+        decimal_places=6,
+        min_value=Decimal("0.000001"),
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_digits", "max_whole_digits", "max_decimal_places"),
+            _("Where the reply is to stop is an amount of money above 0, such as 0.50."),
+        ),
     )
 
     def __init__(self, *args, **kwargs) -> None:

@@ -61,7 +61,7 @@ def account(name: str = "alice") -> Account:
 
 
 def ask(*models: LanguageModel, who: str = "alice", text: str = "Hi", n: int = 1, cap: str | None = None) -> Asked:
-    wish = Wish(list(models), n, None if cap is None else Decimal(cap))
+    wish = Wish(list(models), n, cap=None if cap is None else Decimal(cap))
     return asking.send(person(who), text=text, wish=wish, key=uuid.uuid4(), conversation=None, parent=None)
 
 

@@ -93,6 +93,13 @@ class Site:
         if self.process and self.process.poll() is None:
             self.kill()
 
+    def manage(self, *words: str) -> subprocess.CompletedProcess:
+        """A command, beside the serving process."""
+        inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        environment = {**inherited, "CHAT_DATA": str(self.folder), **self.environment}
+        command = [sys.executable, "manage.py", *words]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
     def rows(self, query: str, *parameters) -> list[Mapping]:
         with self._connected() as connection:
             return connection.execute(self._placed(query), parameters).fetchall()

@@ -157,5 +157,10 @@ def test_an_upstream_that_never_stops_is_stopped_at_the_cap(site, alice, upstrea
     upstream.script("tiny", Answer([Forever(event(text="x" * 10_000), every=0.001)]))
     sent = alice.send("Go", model="tiny")
     row = site.settled(sent.completion, 60)
+    assert (row["status"], row["reason"]) == ("stopped", "cap"), "its longest answer has 4,096 tokens"
+    assert len(site.message(sent.reply)["text"]) < 200_000
+    site.change("UPDATE chat_languagemodel SET max_output = 10000000")
+    sent = alice.send("Go", model="tiny")
+    row = site.settled(sent.completion, 60)
     assert (row["status"], row["reason"]) == ("cut", "too_long")
     assert 2_000_000 <= len(site.message(sent.reply)["text"]) <= 2_100_000

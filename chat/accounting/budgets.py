@@ -86,21 +86,21 @@ def counting(account: int, group: int | None, day: date) -> list[Budget]:
 
 def periods_of(budgets: list[Budget], day: date) -> list[BudgetPeriod]:
     """Those that hold on a day, made where there are none yet, and locked."""
-    there = list(_there(budgets, day).select_for_update(of=("self",)))
-    if missing := {budget.pk for budget in budgets} - {period.budget_id for period in there}:
+    found = list(there(budgets, day).select_for_update(of=("self",)))
+    if missing := {budget.pk for budget in budgets} - {period.budget_id for period in found}:
         for budget in sorted(budgets, key=lambda budget: budget.pk):
             if budget.pk in missing:
                 open_period(budget, day)
-        there = list(_there(budgets, day).select_for_update(of=("self",)))
-    return there
+        found = list(there(budgets, day).select_for_update(of=("self",)))
+    return found
 
 
 def _has_begun(budget: Budget, day: date) -> bool:
     return budget.period != Budget.Period.ONCE or budget.begins <= day
 
 
-def _there(budgets: Iterable[Budget], day: date) -> QuerySet[BudgetPeriod]:
-    """In the order of locks."""
+def there(budgets: Iterable[Budget], day: date) -> QuerySet[BudgetPeriod]:
+    """The periods that there are already, in the order of locks."""
     found = BudgetPeriod.objects.filter(budget__in=budgets, begins__lte=day, ends__gte=day)
     return found.select_related("budget__group").order_by("pk")
 
@@ -151,7 +151,7 @@ def hold(wanted: list[Wanted], periods: list[BudgetPeriod], *, cap: Decimal | No
 
 def fitting(models: list[LanguageModel], prompt: int, budgets: list[Budget], now: datetime) -> list[LanguageModel]:
     """Those that could still give one answer to a prompt of so many tokens, the longest answers first."""
-    periods = list(_there(budgets, timezone.localdate(now)))
+    periods = list(there(budgets, timezone.localdate(now)))
     extra, prices = granted(periods, now), Price.current(models, now)
     lengths: dict[LanguageModel, int] = {}
     for model in models:

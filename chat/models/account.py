@@ -1,9 +1,13 @@
 """Who uses the site, whom a ledger line names, and what they have changed."""
 
+from decimal import Decimal
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from chat.models.money import plain
 
 
 class PersonManager(UserManager):
@@ -136,4 +140,9 @@ class AuditEntry(models.Model):
 
 
 def _texts(values: dict[str, object]) -> dict[str, str | None]:
-    return {name: None if value is None else str(value) for name, value in values.items()}
+    """As they are compared and kept: 0.60 and 0.6 are the same price."""
+    return {name: None if value is None else _text(value) for name, value in values.items()}
+
+
+def _text(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)

@@ -21,6 +21,7 @@ from chat.models.completion import Completion
 from chat.models.money import MoneyField
 
 TOKENS = "tokens"  # the unit that is no currency
+ONE_EACH = _("There is a budget of this kind already. Change that one.")
 
 
 class Budget(models.Model):
@@ -47,18 +48,33 @@ class Budget(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(account=None) | Q(group=None), name="budget_of_one"),
             models.UniqueConstraint(
-                fields=["account", "period", "unit"], condition=~Q(account=None), name="account_budget_once"
+                fields=["account", "period", "unit"],
+                condition=~Q(account=None),
+                name="account_budget_once",
+                violation_error_message=ONE_EACH,
             ),
             models.UniqueConstraint(
-                fields=["group", "period", "unit"], condition=~Q(group=None), name="group_budget_once"
+                fields=["group", "period", "unit"],
+                condition=~Q(group=None),
+                name="group_budget_once",
+                violation_error_message=ONE_EACH,
             ),
             models.UniqueConstraint(
-                fields=["period", "unit"], condition=Q(account=None, group=None), name="everybodys_budget_once"
+                fields=["period", "unit"],
+                condition=Q(account=None, group=None),
+                name="everybodys_budget_once",
+                violation_error_message=ONE_EACH,
             ),
         ]
 
     def __str__(self) -> str:
-        return f"budget {self.pk}"
+        return f"{self.account or self.group or 'everybody'}, {self.period}, {self.unit}"
+
+    @property
+    def figures(self) -> dict[str, object]:
+        """What it says, for the audit."""
+        whose = self.account or self.group
+        return {"whose": whose, "period": self.period, "unit": self.unit, "soft": self.soft, "hard": self.hard}
 
     def span(self, day: date) -> tuple[date, date]:
         """The first and the last day of the period that a day lies in."""

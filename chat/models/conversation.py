@@ -67,7 +67,11 @@ class Conversation(models.Model):
         while leaf_id in parents:
             path.append(leaf_id)
             leaf_id = parents[leaf_id]
-        found = self.messages.select_related("completion__model__provider").defer("completion__arrivals").in_bulk(path)
+        found = (
+            self.messages.select_related("completion__model__provider", "completion__price")
+            .defer("completion__arrivals")
+            .in_bulk(path)
+        )
         return [found[pk] for pk in reversed(path)]
 
     def show(self, message: "Message") -> None:

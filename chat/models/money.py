@@ -4,6 +4,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import DecimalValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -23,6 +24,7 @@ CURRENCIES = frozenset(
 
 
 def check_currency(code: str) -> None:
+    """Of an amount. A price may also be FREE."""
     if code not in CURRENCIES:
         raise ValidationError(
             _("“%(code)s” is no currency. Use a code of ISO 4217, such as EUR, USD or CNY."), params={"code": code}
@@ -53,7 +55,8 @@ class MoneyField(models.BigIntegerField):
 
     @property
     def validators(self) -> list:
-        return list(self._validators)  # the whole number's own look at its range, not at money's
+        """The whole number's own would look at its range, which is not money's."""
+        return [DecimalValidator(18, PLACES), *self._validators]
 
     def formfield(self, **kwargs):
         return models.Field.formfield(

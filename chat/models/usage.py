@@ -172,3 +172,6 @@ class ClosedMonth(models.Model):
         verbose_name = _("closed month")
         verbose_name_plural = _("closed months")
         ordering = ["-first"]
+
+    def __str__(self) -> str:
+        return f"{self.first:%Y-%m}"

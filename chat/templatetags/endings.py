@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from chat.models import Completion, Message
-from chat.templatetags.quiet_line import grouped
+from chat.templatetags.money import grouped, money
 
 register = template.Library()
 
@@ -61,7 +61,6 @@ ERRORS = {
 }
 STOPS = {
     "administrator": gettext_lazy("An administrator stopped this reply. What had arrived is saved."),
-    "cap": gettext_lazy("It reached the longest answer that is set for this model. What had arrived is saved."),
     "revoked": gettext_lazy("The right to this model ended. What had arrived is saved."),
 }
 
@@ -117,13 +116,23 @@ def _of_complete(message: Message, completion: Completion) -> Ending | None:
 def _of_stopped(message: Message, completion: Completion, can_continue: bool) -> Ending:
     if completion.usage_source == Completion.Source.NOT_SENT:
         return Ending(_("Stopped"), _("It was stopped before anything was sent to the provider."), "stop")
-    sentence = STOPS.get(completion.reason)
+    sentence = _capped(completion) if completion.reason == "cap" else STOPS.get(completion.reason)
     if sentence is None:
         sentence = _("What you saw is what is saved.") if message.text else _("Nothing had arrived yet.")
     if completion.closing_ms is not None and completion.closing_ms >= WORTH_TELLING_MS:
         seconds = number_format(completion.closing_ms / 1000, decimal_pos=1)
         sentence = _together(sentence, _("Closed after %(seconds)s s.") % {"seconds": seconds})
     return Ending(_("Stopped"), sentence, "stop")
+
+
+def _capped(completion: Completion) -> str:
+    """Its sender's limit, or a budget's, or the model's."""
+    if completion.cap is not None and completion.price is not None:
+        sentence = _("It reached the cost at which it was to stop, %(cap)s. What had arrived is saved.")
+        return sentence % {"cap": money(completion.cap, completion.price.currency)}
+    if completion.max_output < completion.model.max_output:
+        return _("It reached the longest answer that a budget had left. What had arrived is saved.")
+    return _("It reached the longest answer that is set for this model. What had arrived is saved.")
 
 
 def _of_abandoned(message: Message, completion: Completion, can_continue: bool) -> Ending:

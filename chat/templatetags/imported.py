@@ -4,7 +4,8 @@ from django import template
 from django.utils.translation import gettext as _
 
 from chat.models import Completion, Message
-from chat.templatetags.quiet_line import Fact, grouped
+from chat.templatetags.money import grouped
+from chat.templatetags.quiet_line import Fact
 
 register = template.Library()
 

@@ -12,12 +12,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from chat.models import Completion, Message
+from chat.templatetags.money import exactly, grouped, money
 
 register = template.Library()
 
 Source = Completion.Source
 SOURCES = {
     Source.REPORTED: gettext_lazy("exact: reported by the provider"),
+    Source.LOOKED_UP: gettext_lazy("exact: looked up at the provider afterwards"),
     Source.COUNTED: gettext_lazy("exact: counted by the provider’s own tokenizer"),
     Source.ESTIMATED: gettext_lazy("an estimate, and how far it may be off: the provider did not say"),
 }
@@ -39,7 +41,20 @@ def usage_of(completion: Completion) -> list[Fact]:
         return [Fact(_("not sent, 0 tokens"))]
     left_out = completion.left_out
     words = ngettext("without the oldest message", "without the oldest %(n)d messages", left_out) % {"n": left_out}
-    return _tokens(completion) + ([Fact(words, source=_("They do not fit the model’s context."))] if left_out else [])
+    less = [Fact(words, source=_("They do not fit the model’s context."))] if left_out else []
+    return [*_tokens(completion), *_cost(completion), *less]
+
+
+def _cost(completion: Completion) -> list[Fact]:
+    """What the ledger says, corrections included. Of a model without any price there is nothing to say here."""
+    if completion.amount is None or completion.price is None or completion.price.free:
+        return []
+    currency, amount = completion.price.currency, completion.amount
+    if completion.usage_source != Source.ESTIMATED:
+        return [Fact(money(amount, currency), source=f"{exactly(amount)} {currency}")]
+    low, high = completion.amount_low, completion.amount_high
+    bounds = {"low": money(low, currency), "high": money(high, currency)}
+    return [Fact(_("≈ %(cost)s") % {"cost": money(amount, currency)}, source=_("%(low)s to %(high)s") % bounds)]
 
 
 def _tokens(completion: Completion) -> list[Fact]:
@@ -60,10 +75,6 @@ def _bound(completion: Completion) -> int:
     low = tokens if completion.output_low is None else completion.output_low
     high = tokens if completion.output_high is None else completion.output_high
     return max(high - tokens, tokens - low)
-
-
-def grouped(number: int) -> str:
-    return number_format(number, force_grouping=True)
 
 
 @register.simple_tag

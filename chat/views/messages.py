@@ -75,7 +75,7 @@ def go_on(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
     key = form.cleaned_data["key"]
-    return _asked(request, form, lambda _wish: asking.go_on(request.user, reply, key=key))
+    return _asked(request, form, lambda wish: asking.go_on(request.user, reply, key=key, cap=wish.cap))
 
 
 @require_POST
@@ -119,7 +119,8 @@ def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> Ht
     if chosen == [None]:
         return refusal(request, _("No model can answer yet. An administrator has to connect a provider first."), 409)
     try:
-        asked = ask(Wish(chosen, form.cleaned_data["n"] or 1, form.cleaned_data["streamed"]))
+        fields = form.cleaned_data
+        asked = ask(Wish(chosen, fields["n"] or 1, fields["streamed"], fields["cap"]))
     except asking.ReplyUnsettled:
         return refusal(
             request, _("A reply is still arriving here. Stop it, or wait for its end; your text is kept."), 409

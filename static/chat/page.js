@@ -450,8 +450,13 @@ models.addEventListener("change", event => {
   if (!chosen.length && event.target.name === "model") chosen.push(Object.assign(event.target, { checked: true }));
   const n = models.querySelector("[name=n]:checked").value;
   const name = chosen[0]?.dataset.name ?? "";
-  byId("model-name").textContent = name + (chosen.length > 1 ? ` +${chosen.length - 1}` : "") + (n > 1 ? ` ×${n}` : "") + models.querySelector("[name=streamed]:checked").dataset.mark;
+  byId("model-name").textContent = name + (chosen.length > 1 ? ` +${chosen.length - 1}` : "") + (n > 1 ? ` ×${n}` : "") + models.querySelector("[name=streamed]:checked").dataset.mark + capMark(chosen[0]);
 });
+
+function capMark(model) {
+  const cap = byId("cap")?.value.trim();
+  return cap ? ` · ≤ ${/^[\d.,]/.test(cap) ? model?.dataset.currency ?? "" : ""}${cap}` : "";
+}
 
 function askSeveral(yes) {
   const first = options().find(option => option.checked);
