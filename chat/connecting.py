@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import transaction
 
-from chat.models import Completion, LanguageModel, Person, Provider
+from chat.models import Completion, LanguageModel, Person, Price, Provider
+from chat.models.money import FREE
 from chat.price_setting import price_new, take_listed
 from chat.upstream import client
 from chat.upstream.contract import Endpoint, Failure, ListedModel
@@ -62,7 +63,8 @@ def connect_demo() -> None:
         provider, _ = Provider.objects.get_or_create(
             profile=DEMO, defaults={"name": PROFILES[DEMO].label, "base_url": "http://127.0.0.1/v1", "local": True}
         )
-        LanguageModel.objects.get_or_create(provider=provider, name=DEMO)
+        demo, _ = LanguageModel.objects.get_or_create(provider=provider, name=DEMO)
+        Price.objects.get_or_create(model=demo, currency=FREE, defaults={"input_mtok": 0, "output_mtok": 0})
     else:
         Provider.objects.filter(profile=DEMO).update(enabled=False)
 

@@ -54,6 +54,14 @@ def _missing(refused: Refused) -> str:
     if refused.why == "cap" or refused.period is None:
         return _("You said to stop at %(left)s, and this needs at least %(needed)s.") % figures
     figures |= {"budget": whose(refused.period.budget), "until": until(refused.period)}
+    sentence = _left(figures)
+    if refused.period.held:
+        held = {"held": quantity(refused.period.held, refused.unit)}
+        return _joined([sentence, _("%(held)s is held by replies that are still arriving.") % held])
+    return sentence
+
+
+def _left(figures: dict[str, str]) -> str:
     if figures["until"]:
         return _("This needs at least %(needed)s; %(left)s is left of %(budget)s until %(until)s.") % figures
     return _("This needs at least %(needed)s; %(left)s is left of %(budget)s.") % figures
