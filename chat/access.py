@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import Http404
 
-from chat.models import Completion, Conversation, LanguageModel, Message, Person, Provider
+from chat.models import Completion, Conversation, Import, LanguageModel, Message, Person, Provider
 
 
 def conversation_for(person: Person, pk: UUID) -> Conversation:
@@ -18,6 +18,10 @@ def conversations_for(person: Person, pks: list[UUID]) -> QuerySet[Conversation]
     if not pks or found.count() != len(set(pks)):
         raise Http404
     return found
+
+
+def import_for(person: Person, pk: UUID) -> Import:
+    return _one(Import.objects.filter(person=person, pk=pk))
 
 
 def message_for(person: Person, pk: int) -> Message:

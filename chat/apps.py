@@ -9,10 +9,12 @@ class ChatConfig(AppConfig):
     def ready(self) -> None:
         from chat import checks, index  # noqa: F401 - checks registers itself
         from chat.archive.deletion import purge
+        from chat.archive.importing.work import import_files
         from chat.live import hint_revoked, registry, stop
         from chat.models import Account, Completion, Message, Person
 
         registry.chores.append(purge)
+        registry.labours.append(import_files)
 
         def tell_sockets(instance: Person, created: bool, **_) -> None:
             """Deactivation, a new password, another role: its sockets look whether they still may."""

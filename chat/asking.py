@@ -15,8 +15,7 @@ from chat.accounting import budgets
 from chat.accounting.budgets import Wanted
 from chat.models import Account, Completion, Conversation, LanguageModel, Message, Person, Price
 from chat.prompts import prompt_bound
-
-TITLE_LENGTH = 60
+from chat.titles import first_words
 
 
 class KeyReused(Exception):
@@ -159,15 +158,6 @@ def _earlier(person: Person, key: UUID, text: str) -> Asked | None:
 
 def _new_conversation(person: Person, text: str) -> Conversation:
     return Conversation.objects.create(person=person, title=first_words(text), active=timezone.now())
-
-
-def first_words(text: str) -> str:
-    """A title from the beginning of a message: whole words of its first line that holds any."""
-    line = next((line.strip("#>*-` \t") for line in text.splitlines() if line.strip("#>*-` \t")), text.strip())
-    if len(line) <= TITLE_LENGTH:
-        return line
-    cut = line[:TITLE_LENGTH]
-    return (cut[: cut.rindex(" ")] if " " in cut[TITLE_LENGTH // 2 :] else cut).rstrip(" ,;:.") + "…"
 
 
 def _held(conversation: Conversation) -> Conversation:

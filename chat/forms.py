@@ -7,15 +7,19 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import UserCreationForm
 from django.core.validators import MinValueValidator
+from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from chat.models import LanguageModel, Provider
+from chat.models import Import, LanguageModel, Person, Provider
+from chat.models.imports import MOST_BYTES
 from chat.models.language_model import server_of
 from chat.upstream.payloads import name_in
 from chat.upstream.profiles import PROFILES
 from chat.upstream.templates import TEMPLATES
 
 MOST_ANSWERS = 8
+MOST_IMPORTS = 5  # of one person at a time
 LEAST_GRACE = 5  # seconds; less would be a reload
 CONNECTABLE = [name for name in PROFILES if name != "demo"]
 NO_KEY = _("This form has no key. Reload the page and send again.")
@@ -128,6 +132,52 @@ class TitleForm(forms.Form):
             "max_length": _("A title can have 200 characters; this one has %(show_value)d."),
         },
     )
+
+
+class ImportForm(forms.Form):
+    """What is to be imported: its name and its size, or the file itself."""
+
+    name = forms.CharField(max_length=1000, error_messages={"required": _("The file has no name.")})
+    size = forms.IntegerField(
+        min_value=1,
+        error_messages={"required": _("The size of the file is missing."), "min_value": _("The file is empty.")},
+    )
+
+    def __init__(self, person: Person, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.person = person
+
+    def clean_name(self) -> str:
+        return self.cleaned_data["name"][-200:]
+
+    def clean_size(self) -> int:
+        if self.cleaned_data["size"] > MOST_BYTES:
+            raise forms.ValidationError(
+                _("A file can have %(most)d MB here. An administrator can import a larger one by a command."),
+                params={"most": MOST_BYTES // 2**20},
+            )
+        return self.cleaned_data["size"]
+
+    def clean(self) -> dict:
+        fields = super().clean()
+        if Import.objects.unended().filter(person=self.person).count() >= MOST_IMPORTS:
+            raise forms.ValidationError(
+                _("%(most)d files of yours are being imported. Wait until one is done, or stop one."),
+                params={"most": MOST_IMPORTS},
+            )
+        return fields
+
+    @property
+    def complaint(self) -> str:
+        return next(iter(self.errors.values()))[0]
+
+
+class ImportFileForm(ImportForm):
+    file = forms.FileField(error_messages={"empty": _("The file is empty.")})
+
+    def __init__(self, person: Person, data: QueryDict, files: MultiValueDict) -> None:
+        file = files.get("file")
+        super().__init__(person, {"name": file.name if file else "", "size": file.size if file else None}, files)
 
 
 class SignUpForm(UserCreationForm):

@@ -1,6 +1,17 @@
 from django.urls import path
 
-from chat.views import accounts, completions, conversations, errors, exports, messages, pages, providers, your_data
+from chat.views import (
+    accounts,
+    completions,
+    conversations,
+    errors,
+    exports,
+    imports,
+    messages,
+    pages,
+    providers,
+    your_data,
+)
 
 urlpatterns = [
     path("", pages.new_conversation, name="new-conversation"),
@@ -14,6 +25,10 @@ urlpatterns = [
     path("c/<uuid:pk>/print/", exports.to_print, name="print"),
     path("export/", exports.several, name="export-several"),
     path("your-data/", your_data.index, name="your-data"),
+    path("your-data/imports/", imports.begin, name="begin-import"),
+    path("your-data/imports/<uuid:pk>/", imports.one, name="import"),
+    path("your-data/imports/<uuid:pk>/part/", imports.receive, name="receive-import"),
+    path("your-data/imports/<uuid:pk>/stop/", imports.stop, name="stop-import"),
     path("your-data/everything/", exports.all_data, name="all-data"),
     path("list/", pages.sidebar_list, name="list"),
     path("messages/<int:pk>/", messages.one, name="message"),

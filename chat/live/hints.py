@@ -27,6 +27,14 @@ def hint_revoked(person: int) -> None:
     _hint(person, {"type": "hint.revoked"})
 
 
+def hint_labour() -> None:
+    """There is something to import or to purge; without the hint it begins within a minute."""
+    try:
+        async_to_sync(registry.begin_labours)()
+    except Exception:
+        logger.exception("a hint was lost; the next look finds what it was about")
+
+
 def stop(completion: Completion, reason: str) -> bool:
     """Ends a completion, wherever it is. Whether it is settled, 2 s later at most."""
     if settle_queued(completion, Ending(Completion.Status.STOPPED, reason)):

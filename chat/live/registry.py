@@ -14,6 +14,7 @@ from django.db import connection
 from chat.accounting import calibration
 from chat.live.dying import Lookout, bury_all, take_lock_file
 from chat.live.growth import Growth
+from chat.live.labour import Labour, labour_on
 from chat.live.presence import Attendance
 from chat.live.queueing import Queue, begin
 from chat.live.reading import LiveCompletion
@@ -45,6 +46,8 @@ class Registry:
         self.attendance = Attendance(self)
         self.draining = False
         self.chores: list[Callable[[], object]] = []  # run once a minute in the writer's thread
+        self.labours: list[Labour] = []  # begun once a minute, and whenever there is work
+        self._work = Growth()
         self._queue = Queue()
         self._lookout = Lookout()
         self._recounter = Recounter()
@@ -81,6 +84,8 @@ class Registry:
         self.keep(_forever(TICK_SECONDS, self._learn))
         self.keep(_forever(LOOK_SECONDS, lambda: self._lookout.look(self.process)))
         self.keep(_forever(CHORE_SECONDS, self._do_chores))
+        for labour in self.labours:
+            self.keep(self._labour_forever(labour))
 
     def keep(self, work: Awaitable) -> asyncio.Task:
         """A task that is kept until it ends, and whose failure is told."""
@@ -210,6 +215,20 @@ class Registry:
     async def _do_chores(self) -> None:
         for chore in self.chores:
             await in_writer(chore)
+
+    async def begin_labours(self) -> None:
+        """Somebody waits for one; it need not wait for its minute."""
+        await self.ensure_started()
+        self._work.tell()
+
+    async def _labour_forever(self, labour: Labour) -> None:
+        while not self.draining:
+            version = self._work.version
+            try:
+                await labour_on(labour(self.process), lambda: not self.draining)
+            except Exception:
+                logger.exception("a labour has failed; in a minute it begins again")
+            await self._work.after(version, CHORE_SECONDS)
 
 
 async def _forever(seconds: float, work: Callable[[], Awaitable]) -> None:

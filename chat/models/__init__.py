@@ -4,6 +4,7 @@ from chat.models.calibration import Calibration
 from chat.models.completion import Completion, Segment
 from chat.models.conversation import Conversation, Message
 from chat.models.filing import Folder, Tag
+from chat.models.imports import Import
 from chat.models.language_model import LanguageModel, Provider
 from chat.models.price import Price
 from chat.models.process import Presence, Process
@@ -22,6 +23,7 @@ __all__ = [
     "Grant",
     "Group",
     "Hold",
+    "Import",
     "LanguageModel",
     "Message",
     "Person",
