@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import Http404
 
-from chat.models import Completion, Conversation, Import, LanguageModel, Message, Person, Provider
+from chat.models import Budget, Completion, Conversation, Group, Import, LanguageModel, Message, Person, Provider
 
 
 def conversation_for(person: Person, pk: UUID) -> Conversation:
@@ -62,6 +62,16 @@ def listed_model_for(person: Person, pk: int) -> LanguageModel:
     """Also one that is not offered, for administrators."""
     listed = LanguageModel.objects.select_related("provider").filter(pk=pk)
     return _one(listed if person.is_superuser else listed.none())
+
+
+def budget_for(person: Person, pk: int) -> Budget:
+    found = Budget.objects.select_related("account", "group").filter(pk=pk)
+    return _one(found if person.is_superuser else found.none())
+
+
+def group_for(person: Person, pk: int) -> Group:
+    """A paying group, for administrators."""
+    return _one(Group.objects.filter(pk=pk) if person.is_superuser else Group.objects.none())
 
 
 def _one(found):

@@ -103,7 +103,7 @@ def regenerate(person: Person, reply: Message, *, wish: Wish, key: UUID) -> Aske
     return _once(person, key, "", make)
 
 
-def go_on(person: Person, reply: Message, *, key: UUID) -> Asked:
+def go_on(person: Person, reply: Message, *, key: UUID, cap: Decimal | None = None) -> Asked:
     """A sibling that begins with the kept text and continues it, by the same model and in the same way."""
 
     def make() -> Asked:
@@ -111,7 +111,7 @@ def go_on(person: Person, reply: Message, *, key: UUID) -> Asked:
         _refuse_unsettled(reply)
         if not can_continue(reply):
             raise CannotContinue
-        wish = Wish([reply.completion.model], streamed=reply.completion.streamed)
+        wish = Wish([reply.completion.model], streamed=reply.completion.streamed, cap=cap)
         return _queue(person, reply.conversation, wish, parent=reply.parent, key=key, prefix=reply.text)
 
     return _once(person, key, reply.text, make)

@@ -33,8 +33,8 @@ class ModelsField(forms.ModelMultipleChoiceField):
             raise forms.ValidationError(self.error_messages["invalid_choice"]) from error
 
 
-class CapField(forms.DecimalField):
-    """As people write it: with a sign of its currency, and with either decimal sign."""
+class AmountField(forms.DecimalField):
+    """Money as people write it: with a sign of its currency, and with either decimal sign."""
 
     def to_python(self, value: object) -> Decimal | None:
         return super().to_python(value.strip(" $€£¥₹₩").replace(",", ".") if isinstance(value, str) else value)
@@ -68,7 +68,7 @@ class AskForm(forms.Form):
         empty_value=None,
         error_messages={"invalid_choice": _("A reply can come streamed or whole.")},
     )
-    cap = CapField(
+    cap = AmountField(
         required=False,
         max_digits=12,
         decimal_places=6,

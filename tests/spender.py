@@ -56,10 +56,10 @@ def prepare() -> None:
         account = books.account(f"person-{number}")
         account.group = students
         account.save()
-        books.budget("0.5", account=account)
-        books.budget("0.2", unit="tokens", period="week", account=account)
-    books.budget("1", group=students)
-    books.budget("0.8", period="once")
+        books.budget("0.1", account=account)
+        books.budget("0.05", unit="tokens", period="week", account=account)
+    books.budget("0.25", group=students)
+    books.budget("0.4", period="once")
     books.budget(soft="0.1", period="day", unit="tokens")
 
 

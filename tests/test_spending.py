@@ -80,7 +80,7 @@ def test_fifty_sends_against_the_last_cent_are_granted_exactly_what_fits(sites, 
 
 
 def test_a_process_that_is_killed_in_the_middle_changes_no_sum(make_site, upstream):
-    upstream.script("tiny", chat_stream(WORDS[:40], every=0.01, usage=(9, 80)))
+    upstream.script("tiny", chat_stream(WORDS[:100], every=0.02, usage=(9, 80)))
     site = make_site("tiny")
     priced(site, "tiny", 1000)
     limited(site, "20")
@@ -89,7 +89,8 @@ def test_a_process_that_is_killed_in_the_middle_changes_no_sum(make_site, upstre
         bursting = pool.submit(burst, visitors, 24)
         wait_for(lambda: len(site.charges()) > 3)
         site.kill()
-        assert bursting.exception() is not None, "some send must have met the dead process"
+        bursting.exception()  # some send may have met the dead process
+    assert site.rows("SELECT 1 FROM chat_hold"), "the kill came in the middle of replies"
     proved(site)
     site.start()
     wait_for(lambda: not site.rows("SELECT 1 FROM chat_completion WHERE status IN ('queued', 'live')"), 20)
@@ -97,8 +98,6 @@ def test_a_process_that_is_killed_in_the_middle_changes_no_sum(make_site, upstre
     (period,) = site.rows("SELECT held, spent FROM chat_budgetperiod")
     charged = sum(row["amount"] for row in site.rows("SELECT amount FROM chat_usageentry"))
     assert (period["held"], period["spent"]) == (0, charged)
-    lost = site.rows("SELECT 1 FROM chat_completion WHERE status = 'lost'")
-    assert lost, "the kill came in the middle of replies"
 
 
 def test_processes_that_spend_at_once_meet_no_deadlock_and_keep_the_books(postgres, tmp_path):

@@ -66,6 +66,20 @@ def month_of(account: Account) -> Month:
     return Month(first, sorted(spent, key=lambda one: (-one.amount, one.currency)), next(iter(periods), None))
 
 
+def estimated_in(period: BudgetPeriod) -> Decimal:
+    """What of a period's spending is an estimate."""
+    days = UsageDay.objects.filter(day__gte=period.begins, day__lte=period.ends)
+    budget = period.budget
+    if budget.account_id:
+        days = days.filter(account=budget.account_id)
+    if budget.group_id:
+        days = days.filter(group=budget.group_id)
+    if budget.unit == TOKENS:
+        sums = days.aggregate(input=Sum("estimated_input"), output=Sum("estimated_output"))
+        return budgets.in_millions((sums["input"] or 0) + (sums["output"] or 0))
+    return days.filter(currency=budget.unit).aggregate(sum=Sum("estimated_amount"))["sum"] or Decimal(0)
+
+
 def left_of(account: Account, now: datetime) -> list[Left]:
     """Of each budget that sets a limit, the shortest first. One whose period has not begun yet is whole."""
     counting = budgets.counting(account.pk, account.group_id, timezone.localdate(now))

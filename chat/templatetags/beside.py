@@ -30,6 +30,8 @@ class Listed:
 PAGES = (
     Listed("your-data", MINE, _("Your data"), "i-take"),
     Listed("providers", ADMINISTRATION, _("Providers"), "i-plug", also="/models/"),
+    Listed("prices", ADMINISTRATION, _("Models and prices"), "i-tag"),
+    Listed("budgets", ADMINISTRATION, _("People and budgets"), "i-people"),
     Listed("admin:index", ADMINISTRATION, _("All tables"), "i-settings"),
 )
 

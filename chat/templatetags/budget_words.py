@@ -27,6 +27,35 @@ def whose(budget: Budget) -> str:
 
 
 @register.simple_tag
+def owner(budget: Budget) -> str:
+    """As an administrator reads it."""
+    return str(budget.account or budget.group or _("Everybody"))
+
+
+@register.simple_tag
+def limits_of(period: BudgetPeriod) -> str:
+    """What is held, and what its limits do."""
+    unit, words = period.budget.unit, []
+    if period.held:
+        words.append(_("%(held)s held") % {"held": quantity(period.held, unit)})
+    if period.soft is not None:
+        words.append(_("warns at %(soft)s") % {"soft": quantity(period.soft, unit)})
+    words.append(_("refuses at the limit") if period.hard is not None else _("refuses nothing"))
+    return "; ".join(words)
+
+
+@register.simple_tag
+def span_of(period: BudgetPeriod) -> str:
+    """From its first to its last day."""
+    first = date_format(period.begins, "j F Y")
+    if period.begins == period.ends:
+        return first
+    if period.ends == date.max:
+        return _("since %(first)s") % {"first": first}
+    return _("%(first)s to %(last)s") % {"first": first, "last": date_format(period.ends, "j F Y")}
+
+
+@register.simple_tag
 def until(period: BudgetPeriod) -> str:
     """The last day on which what is left is left."""
     if period.ends == date.max:

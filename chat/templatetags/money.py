@@ -27,12 +27,6 @@ def money(amount: Decimal | None, currency: str, *, signed: bool = False) -> str
 
 
 @register.simple_tag
-def sum_of_money(amount: Decimal, currency: str) -> str:
-    """Of many: two places."""
-    return _written(amount, currency, 2, signed=False)
-
-
-@register.simple_tag
 def quantity(amount: Decimal, unit: str) -> str:
     """What a budget counts in: money, or tokens, of which it holds millions."""
     return tokens_of(amount) if unit == TOKENS else money(amount, unit)

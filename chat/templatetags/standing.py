@@ -9,26 +9,29 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from chat.accounting import standing
-from chat.models import Account, Person
-from chat.models.budget import TOKENS
+from chat.models import Account, BudgetPeriod, Person
 from chat.models.money import FREE
 from chat.templatetags.budget_words import until, whose
-from chat.templatetags.money import quantity, sum_of_money, tokens_of
+from chat.templatetags.money import money, quantity, tokens_of
 
 register = template.Library()
 
 
 @dataclass(frozen=True, slots=True)
-class Foot:
-    """`exact`, `estimated` and `held` are parts of the bar, in percent, as an attribute takes them."""
+class Bar:
+    """Parts of a budget's limit, in percent, as an attribute takes them: exact is solid, estimated hatched."""
 
-    words: str
-    label: str
     exact: str
     estimated: str
-    estimated_from: str
     held: str
     held_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class Foot:
+    words: str
+    label: str
+    bar: Bar | None
 
 
 @register.simple_tag
@@ -40,42 +43,45 @@ def month_of(person: Person) -> Foot | None:
         return None
     words = _of_limit(month) or _sums(month.spent)
     label = _("%(spent)s in %(month)s") % {"spent": words, "month": date_format(month.first, "F")}
-    return Foot(words, label, *_parts(month))
+    return Foot(words, label, bar_of(month.period) if month.period else None)
 
 
 def _sums(spent: list[standing.Spent]) -> str:
-    paid = [sum_of_money(one.amount, one.currency) for one in spent if one.currency not in ("", FREE)]
+    paid = [money(one.amount, one.currency) for one in spent if one.currency not in ("", FREE)]
     tokens = sum(one.tokens for one in spent)
     return " · ".join(paid) or tokens_of(Decimal(tokens).scaleb(-6))
 
 
 def _of_limit(month: standing.Month) -> str:
-    if month.period is None or (limit := _limit(month)) is None:
-        return ""
-    unit = month.period.budget.unit
-    if unit == TOKENS:
-        return _("%(spent)s of %(limit)s") % {"spent": tokens_of(month.period.spent), "limit": tokens_of(limit)}
-    return _("%(spent)s of %(limit)s") % {
-        "spent": sum_of_money(month.period.spent, unit),
-        "limit": sum_of_money(limit, unit),
-    }
+    return spent_of(month.period) if month.period else ""
 
 
-def _limit(month: standing.Month) -> Decimal | None:
-    return month.period.hard if month.period.hard is not None else month.period.soft
+@register.simple_tag
+def spent_of(period: BudgetPeriod) -> str:
+    """`$5.08 of $40.00`."""
+    limit, unit = _limit(period), period.budget.unit
+    spent = quantity(period.spent, unit)
+    return spent if limit is None else _("%(spent)s of %(limit)s") % {"spent": spent, "limit": quantity(limit, unit)}
 
 
-def _parts(month: standing.Month) -> tuple[str, str, str, str, str]:
-    limit = _limit(month) if month.period else None
+def _limit(period: BudgetPeriod) -> Decimal | None:
+    return period.hard if period.hard is not None else period.soft
+
+
+@register.simple_tag
+def bar_of(period: BudgetPeriod) -> Bar | None:
+    limit = _limit(period)
     if not limit:
-        return ("", "", "", "", "")
-    unit = month.period.budget.unit
-    estimated = sum((one.estimated for one in month.spent if one.currency == unit), Decimal(0))
-    estimated = min(max(estimated, Decimal(0)), month.period.spent)
-    shares = [month.period.spent - estimated, estimated, month.period.held]
-    widths = [min(share / limit * 100, Decimal(100)) for share in shares]
-    after = widths[0] + widths[1]
-    return tuple(f"{width:.2f}%" for width in (widths[0], widths[1], widths[0], widths[2], after))
+        return None
+    estimated = min(max(standing.estimated_in(period), Decimal(0)), period.spent)
+    exact, hatched, held = (_percent(part / limit) for part in (period.spent - estimated, estimated, period.held))
+    hatched = min(hatched, 100 - exact)
+    held = min(held, 100 - exact - hatched)
+    return Bar(*(f"{width:.2f}%" for width in (exact, hatched, held, exact + hatched)))
+
+
+def _percent(share: Decimal) -> Decimal:
+    return min(share * 100, Decimal(100))
 
 
 @register.simple_tag
