@@ -36,7 +36,7 @@ def _index(request: HttpRequest, **forms) -> HttpResponse:
         "form": BudgetForm(),
     } | forms
     status = 422 if any(form.errors for form in forms.values()) else 200
-    return render(request, "budgets/index.html", page, status=status)
+    return render(request, "budgets/index.html", page | forms, status=status)
 
 
 # Budgets
