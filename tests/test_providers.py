@@ -111,7 +111,7 @@ BAD = [
     ({"base_url": "http://[::1"}, "This is not an address."),
     ({"base_url": "http://me:secret@host/v1"}, "Put it into its own field."),
     ({"key": "sk-密钥"}, "characters that no key has"),
-    ({"max_streams": "0"}, "A number from 1 on"),
+    ({"max_streams": "0"}, "A whole number from 1, or nothing."),
     ({"models": "a" * 201}, "has at most 200 characters"),
     ({"name": "OpenAI-compatible ({old})"}, "Another provider has this name."),
     ({"local": None}, "is an address in a private network. Tick “on this machine or network” if that is meant."),
