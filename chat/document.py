@@ -32,8 +32,10 @@ How it grows.
 import html
 import re
 import threading
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from time import thread_time
 from typing import NamedTuple, Self
 
@@ -301,6 +303,50 @@ def _unclosed(block: str) -> str:
     ):
         end = start
     return block[:end]
+
+
+def in_parts(operations: list[Operation], most: int) -> Iterator[list[Operation]]:
+    """The same operations in lists of some `most` characters each, so that no frame is as long as a whole reply.
+
+    A block is cut anywhere, in a tag or an entity, too: what follows takes the last character back, which makes the
+    page read the block anew. Only a correction stays whole.
+    """
+    part: list[Operation] = []
+    size = 0
+    for length, *together in _small(operations, most):
+        if part and size + length > most:
+            yield part
+            part, size = [], 0
+        part += together
+        size += length
+    if part:
+        yield part
+
+
+def _small(operations: list[Operation], most: int) -> Iterator[tuple]:
+    """Each with its length, and with what it must not be parted from."""
+    for operation in operations:
+        match operation:
+            case str():
+                yield from _cut(operation, most)
+            case {"whole": blocks}:
+                lengths = list(accumulate(map(len, blocks)))
+                fitting = bisect_right(lengths, most)
+                yield lengths[fitting - 1] if fitting else 0, {"whole": blocks[:fitting]}
+                for block in blocks[fitting:]:
+                    yield 0, None
+                    yield from _cut(block, most)
+            case {"replace": [_, block]}:
+                yield len(block), operation
+            case _:
+                yield 0, operation
+
+
+def _cut(block: str, most: int) -> Iterator[tuple]:
+    yield len(block[:most]), block[:most]
+    for start in range(most, len(block), most):
+        before = block[start - 1]
+        yield most, utf16_length(before), before + block[start : start + most]
 
 
 # --- the line that grows ---------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chat import document, markdown
-from chat.document import Cursor, Document, heal
+from chat.document import Cursor, Document, heal, in_parts
 from tests.corpus import ANSWER, CHARACTERS, DEFINITIONS, LINES
 
 EXAMPLES = int(os.environ.get("DOCUMENT_EXAMPLES", "0"))
@@ -247,6 +247,22 @@ def test_a_frame_is_the_difference(fed, frames):
     for text, operations in zip(fed, frames, strict=True):
         grows.feed(text)
         assert grows.frame(cursor) == operations
+
+
+def size_of(operations: list) -> int:
+    return len("".join(str(operation) for operation in operations if not isinstance(operation, int)))
+
+
+@thoroughly
+@given(any_text, st.lists(st.integers(0, 200), max_size=4), st.integers(1, 40))
+def test_a_frame_in_parts_leads_to_the_same_page(text, cuts, most):
+    grows, cursor, page = Document(), Cursor(), Page()
+    for piece in [*pieces(text, cuts), None]:
+        grows.finish() if piece is None else grows.feed(piece)
+        for part in in_parts(grows.frame(cursor), most):
+            assert sum(isinstance(one, dict) and "replace" in one for one in part) or size_of(part) <= most + 60
+            page.apply(part)
+    assert page.blocks == page_of(text)
 
 
 def test_a_late_definition_replaces_what_had_settled():

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from chat import markdown
-from chat.document import Cursor, Document
+from chat.document import Cursor, Document, in_parts
 from tests.corpus import ANSWER, CHARACTERS, DEFINITIONS, HOSTILE, LINES
 
 DOCUMENTS = int(os.environ.get("BROWSER_DOCUMENTS", "200"))
@@ -144,6 +144,19 @@ def test_a_page_that_holds_an_older_rendering_becomes_the_new_one(page):
         document.feed(text)
         page.evaluate("html => begin(html)", markdown.render(text[: dice.randrange(len(text) + 1)]))
         assert page.evaluate("play", [([{"whole": shown(document)}], shown(document))]) is None, text
+
+
+def test_a_frame_that_is_cut_anywhere_gives_the_same_page(page):
+    dice = random.Random(9)
+    for number in range(DOCUMENTS // 3):
+        text = ANSWER if number == 0 else random_text(dice)
+        document = Document()
+        document.feed(text)
+        page.evaluate("begin('')")
+        *parts, last = in_parts(document.frame(Cursor()), dice.randint(1, 30))
+        for part in parts:
+            page.evaluate("operations => grows.apply(operations)", part)
+        assert page.evaluate("play", [(last, shown(document))]) is None, text
 
 
 def test_what_was_saved_is_not_touched_where_it_stays(page):

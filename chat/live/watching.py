@@ -9,7 +9,7 @@ from time import monotonic
 
 import orjson
 
-from chat.document import Cursor
+from chat.document import Cursor, in_parts
 from chat.live.growth import Growth
 from chat.live.reading import LiveCompletion
 from chat.live.registry import registry
@@ -29,6 +29,7 @@ SILENT_SECONDS = 5.0  # then the page says so
 POLL_SECONDS = 0.3
 ASK_EVERY_FRAMES, ASK_EVERY_BYTES = 16, 128 * 1024
 MOST_FRAMES_BEHIND, MOST_BYTES_BEHIND = 64, 1024 * 1024
+MOST_IN_FRAME = 128 * 1024  # characters; a page that does not acknowledge is owed no more than this beyond the limit
 PATIENCE_SECONDS = 20.0
 
 
@@ -159,7 +160,8 @@ async def _follow(watched: Watched, labels: Labels) -> AsyncIterator[News]:
             cursor = cursors.setdefault((message, part), Cursor())
             if ops := document.frame(cursor):
                 cost += (document.cpu - cost) / SMOOTHED_OVER
-                yield Frame(message, part, ops)
+                for owed in in_parts(ops, MOST_IN_FRAME):
+                    yield Frame(message, part, owed)
         if settled:
             yield Settled(list(watched.messages.values()))
             return
