@@ -440,6 +440,15 @@ def test_what_comes_right_after_the_terminator_still_counts(upstream: ScriptedUp
     assert folded(events).usage() is not None
 
 
+@pytest.mark.parametrize("wait", [[], [Wait(0.05)]], ids=["in the same read", "a moment later"])
+def test_text_that_comes_right_after_the_terminator_is_text(upstream: ScriptedUpstream, wait: list) -> None:
+    ends_early, late = scripted.event(text="a", finish="stop") + DONE, scripted.event(text="b")
+    steps = [Send(ends_early), *wait, Send(late)] if wait else [Send(ends_early + late)]
+    events = ask(upstream, Answer(steps))
+    assert text_of(events) == "ab"
+    assert folded(events).incomplete_reason() is None
+
+
 def test_more_streams_than_a_usual_pool_holds(upstream: ScriptedUpstream) -> None:
     upstream.script("tiny", chat_stream(["a"] * 5, every=0.1))
 

@@ -176,7 +176,11 @@ async def _body(response: httpx.Response, reader: Reader) -> AsyncIterator[list[
 
 
 async def _after_terminator(reads: AsyncIterator[bytes], reader: Reader) -> list[Event]:
-    """What still comes within the grace. How such a body ends proves nothing: the dialect's own end came."""
+    """What still comes within the grace. How such a body ends proves nothing: the dialect's own end came.
+
+    Figures come there, and text of proxies that say their end too early: it is shown and kept like any other, since
+    it was sent and is paid for. What would come later than that nobody waits for.
+    """
     events: list[Event] = []
     try:
         async with asyncio.timeout(GRACE_SECONDS):
