@@ -5,7 +5,7 @@ from datetime import date
 from django import template
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from chat.accounting.budgets import Refused
 from chat.models import Budget, BudgetPeriod, LanguageModel
@@ -41,18 +41,19 @@ def limits_of(period: BudgetPeriod) -> str:
     if period.soft is not None:
         words.append(_("warns at %(soft)s") % {"soft": quantity(period.soft, unit)})
     words.append(_("refuses at the limit") if period.hard is not None else _("refuses nothing"))
-    return "; ".join(words)
+    return pgettext("between facts", "; ").join(words)
 
 
 @register.simple_tag
 def span_of(period: BudgetPeriod) -> str:
     """From its first to its last day."""
-    first = date_format(period.begins, "j F Y")
+    form = pgettext("date format", "j F Y")
+    first = date_format(period.begins, form)
     if period.begins == period.ends:
         return first
     if period.ends == date.max:
         return _("since %(first)s") % {"first": first}
-    return _("%(first)s to %(last)s") % {"first": first, "last": date_format(period.ends, "j F Y")}
+    return _("%(first)s to %(last)s") % {"first": first, "last": date_format(period.ends, form)}
 
 
 @register.simple_tag
@@ -60,7 +61,9 @@ def until(period: BudgetPeriod) -> str:
     """The last day on which what is left is left."""
     if period.ends == date.max:
         return ""
-    return date_format(period.ends, "j F" if period.ends.year == period.begins.year else "j F Y")
+    same_year = period.ends.year == period.begins.year
+    form = pgettext("date format", "j F") if same_year else pgettext("date format", "j F Y")
+    return date_format(period.ends, form)
 
 
 def over_budget(refused: Refused, fitting: list[LanguageModel]) -> str:

@@ -11,6 +11,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from chat.models import Calibration, LanguageModel, Price
 from chat.templatetags.money import SIGNS, exactly, money
@@ -70,7 +71,8 @@ def mtok(amount: Decimal | None, currency: str) -> str:
 def since(price: Price) -> SafeString:
     """A day; its moment, where it is none of midnight's."""
     local = timezone.localtime(price.valid_from)
-    form = "j M Y" if local.time() == time() else "j M Y, H:i"
+    is_midnight = local.time() == time()
+    form = pgettext("date format", "j M Y") if is_midnight else pgettext("date format", "j M Y, H:i")
     return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), date_format(local, form))
 
 

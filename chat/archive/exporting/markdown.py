@@ -28,7 +28,8 @@ def _lines(message: Message, words: Words) -> Iterator[str]:
     if message.text:
         yield f"{closed(message.text)}\n"
     if ending := words.ending(message):
-        yield f"**{_('Not whole')}:** {ending}\n"
+        head = _("Not whole:")
+        yield f"**{head}** {ending}\n"
 
 
 def closed(text: str) -> str:

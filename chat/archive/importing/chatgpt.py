@@ -245,9 +245,10 @@ def _part(part: object) -> str:
     if kind == "audio_transcription":
         return text_of(told.get("text"))
     if kind == "image_asset_pointer":
+        word = _("image")
         size = f", {told.get('width')} × {told.get('height')}" if told.get("width") else ""
         prompt = text_of(dict_of(dict_of(told.get("metadata")).get("dalle")).get("prompt"))
-        return f"*[{_('image')}{size}, {NOT_HERE}]*" + (f"\n\n> {' '.join(prompt.split())}" if prompt else "")
+        return f"*[{word}{size}, {NOT_HERE}]*" + (f"\n\n> {' '.join(prompt.split())}" if prompt else "")
     if kind.endswith("asset_pointer"):
         return f"*[{kind.split('_')[0]}, {NOT_HERE}]*"
     return text_of(told.get("text"))
