@@ -234,7 +234,8 @@ def _hold(completions: list[Completion], account: Account, cap: Decimal | None) 
     periods = budgets.periods_of(counting, day) if counting else []
     budgets.hold(wanted, periods, cap=cap, now=timezone.now())
     for completion in completions:
-        completion.save(update_fields=["max_output", "cap"])
+        if completion.cap is not None or completion.max_output != completion.model.max_output:
+            completion.save(update_fields=["max_output", "cap"])
 
 
 def fitting(person: Person, refused: budgets.Refused) -> list[LanguageModel]:

@@ -37,13 +37,21 @@ class Foot:
 @register.simple_tag
 def month_of(person: Person) -> Foot | None:
     """Nothing for somebody who has never asked for anything, and has no budget."""
-    account = Account.objects.filter(person=person).first()
+    account = _account_of(person)
     month = standing.month_of(account) if account else None
     if month is None or not (month.spent or month.period):
         return None
     words = _of_limit(month) or _sums(month.spent)
     label = _("%(spent)s in %(month)s") % {"spent": words, "month": date_format(month.first, "F")}
     return Foot(words, label, bar_of(month.period) if month.period else None)
+
+
+def _account_of(person: Person) -> Account | None:
+    """Read once for a page."""
+    try:
+        return person.account
+    except Account.DoesNotExist:
+        return None
 
 
 def _sums(spent: list[standing.Spent]) -> str:
@@ -87,7 +95,7 @@ def _percent(share: Decimal) -> Decimal:
 @register.simple_tag
 def what_is_left(person: Person) -> str:
     """Said beside the composer, when it is short; else nothing."""
-    account = Account.objects.filter(person=person).first()
+    account = _account_of(person)
     found = standing.left_of(account, timezone.now()) if account else []
     tightest = next((left for left in found if left.is_short), None)
     if tightest is None:
