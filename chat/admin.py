@@ -2,8 +2,18 @@
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
 
-from chat.models import Completion, LanguageModel, Person, Provider, UsageEntry
+from chat.models import (
+    AuditEntry,
+    ClosedMonth,
+    Completion,
+    LanguageModel,
+    Person,
+    Provider,
+    UsageDay,
+    UsageEntry,
+)
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -17,19 +27,51 @@ class ReadOnly(admin.ModelAdmin):
         return False
 
 
+class Audited(admin.ModelAdmin):
+    """What is changed here is in the audit, too."""
+
+    told: tuple[str, ...] | None = None  # the fields of which the audit says more than that they were changed
+
+    def save_model(self, request, obj, form, change) -> None:
+        super().save_model(request, obj, form, change)
+        names = [name for name in form.changed_data if self.told is None or name in self.told]
+        deed = f"{obj._meta.model_name} {'changed' if change else 'added'}"
+        before = {name: _text(form.initial.get(name)) for name in names} if change else {}
+        after = {name: _text(form.cleaned_data.get(name)) for name in names}
+        others = {name: "set" for name in form.changed_data if name not in names}
+        AuditEntry.record(request.user, deed, obj, before=before, after=after | others)
+
+    def delete_model(self, request, obj) -> None:
+        AuditEntry.record(request.user, f"{obj._meta.model_name} deleted", obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request, queryset) -> None:
+        for obj in queryset:
+            self.delete_model(request, obj)
+
+
+def _text(value: object) -> str | None:
+    """Several rights or groups by their names."""
+    if isinstance(value, QuerySet | list | tuple):
+        return ", ".join(sorted(str(one) for one in value))
+    return None if value is None else str(value)
+
+
 @admin.register(Person)
-class PersonAdmin(UserAdmin):
-    pass
+class PersonAdmin(Audited, UserAdmin):
+    """The audit stays when a person is deleted: it knows their rights, and neither name nor password."""
+
+    told = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(Provider)
-class ProviderAdmin(admin.ModelAdmin):
+class ProviderAdmin(Audited):
     list_display = ["name", "profile", "base_url", "local", "enabled", "trouble"]
     readonly_fields = ["key_ending", "trouble"]
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(admin.ModelAdmin):
+class LanguageModelAdmin(Audited):
     list_display = ["name", "provider", "context_length", "max_output", "grace_seconds", "streamed", "enabled"]
     list_filter = ["provider", "enabled"]
     search_fields = ["name"]
@@ -45,6 +87,33 @@ class CompletionAdmin(ReadOnly):
 
 @admin.register(UsageEntry)
 class UsageEntryAdmin(ReadOnly):
-    list_display = ["id", "kind", "account", "completion", "source", "input_tokens", "output_tokens", "created"]
-    list_filter = ["kind", "source"]
-    list_select_related = ["account", "completion"]
+    list_display = [
+        *("id", "day", "kind", "account", "group", "completion", "source"),
+        *("input_tokens", "output_tokens", "amount", "currency"),
+    ]
+    list_filter = ["kind", "source", "currency"]
+    list_select_related = ["account", "completion", "group"]
+    date_hierarchy = "day"
+
+
+@admin.register(UsageDay)
+class UsageDayAdmin(ReadOnly):
+    list_display = [
+        *("day", "account", "group", "model", "purpose", "outcome", "replies"),
+        *("input_tokens", "output_tokens", "amount", "currency"),
+    ]
+    list_filter = ["outcome", "currency"]
+    list_select_related = ["account", "group", "model"]
+    date_hierarchy = "day"
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly):
+    list_display = ["when", "by", "deed", "subject", "before", "after"]
+    list_select_related = ["by"]
+    search_fields = ["subject", "deed"]
+
+
+@admin.register(ClosedMonth)
+class ClosedMonthAdmin(ReadOnly):
+    list_display = ["first", "by", "closed"]

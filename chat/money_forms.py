@@ -13,17 +13,18 @@ from chat.forms import AmountField
 from chat.models import Account, Budget, Group, LanguageModel, Person, Price
 from chat.models.budget import TOKENS
 from chat.models.money import FREE, check_currency
-from chat.models.price import NO_PRICE
+from chat.models.price import NO_PRICE, TOO_DEAR
 
 MTOK = 6  # a token is 10⁻⁶ of what a budget of tokens counts in
 MOST_MONEY = Decimal(10**9)
 MOST_TOKENS = 10**15
 PLACES = _("Money has at most nine decimal places here.")
+TOO_MUCH = _("That is more than can be counted here.")
 PRICE_ERRORS = {
     "invalid": NO_PRICE,
     "max_decimal_places": PLACES,
-    "max_digits": NO_PRICE,
-    "max_whole_digits": NO_PRICE,
+    "max_digits": TOO_DEAR,
+    "max_whole_digits": TOO_DEAR,
     "required": NO_PRICE,
 }
 
@@ -86,17 +87,18 @@ class PriceForm(forms.ModelForm):
 class LimitsForm(forms.Form):
     """A budget's limits, in its unit: tokens are typed as tokens."""
 
-    soft = AmountField(required=False, max_digits=18, decimal_places=9)
-    hard = AmountField(required=False, max_digits=18, decimal_places=9)
+    soft = AmountField(required=False, max_digits=30, decimal_places=9)
+    hard = AmountField(required=False, max_digits=30, decimal_places=9)
 
     def __init__(self, *args, unit: str = "", **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.unit = unit
         for name in ("soft", "hard"):
             self.fields[name].error_messages |= dict.fromkeys(
-                ("invalid", "max_digits", "max_whole_digits"), _("A limit is a number above 0, such as 25.")
+                ("invalid", "max_digits"), _("A limit is a number above 0, such as 25.")
             )
             self.fields[name].error_messages["max_decimal_places"] = PLACES
+            self.fields[name].error_messages["max_whole_digits"] = TOO_MUCH
 
     def clean(self) -> dict:
         fields = super().clean()
@@ -117,7 +119,7 @@ class LimitsForm(forms.Form):
         elif unit == TOKENS and limit != int(limit):
             self.add_error(name, _("Tokens are counted whole."))
         elif limit > (MOST_TOKENS if unit == TOKENS else MOST_MONEY):
-            self.add_error(name, _("That is more than can be counted here."))
+            self.add_error(name, TOO_MUCH)
 
 
 class BudgetForm(LimitsForm):
@@ -125,7 +127,8 @@ class BudgetForm(LimitsForm):
 
     whose = forms.ChoiceField(error_messages={"invalid_choice": _("Choose whose budget it is.")})
     period = forms.ChoiceField(
-        choices=Budget.Period, error_messages={"required": _("Choose how often it begins anew.")}
+        choices=Budget.Period.choices,
+        error_messages=dict.fromkeys(("required", "invalid_choice"), _("Choose how often it begins anew.")),
     )
     unit = forms.CharField(error_messages={"required": _("Which currency is it in? Or does it count tokens?")})
 
@@ -163,14 +166,14 @@ class GrantForm(forms.Form):
     """More, until the end of a day."""
 
     amount = AmountField(
-        max_digits=18,
+        max_digits=30,
         decimal_places=9,
         error_messages={
             "required": _("How much more?"),
             "max_decimal_places": PLACES,
             **dict.fromkeys(("invalid", "max_digits", "max_whole_digits"), _("It is a number above 0, such as 10.")),
         },
-        validators=[MaxValueValidator(MOST_TOKENS, _("That is more than can be counted here."))],
+        validators=[MaxValueValidator(MOST_TOKENS, TOO_MUCH)],
     )
     day = forms.DateField(
         error_messages={"required": _("Until which day?"), "invalid": _("Write the day as 2026-11-20.")}

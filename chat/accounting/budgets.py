@@ -168,7 +168,8 @@ def _purses(periods: Iterable[BudgetPeriod], extra: dict[int, Decimal]) -> list[
 
 def granted(periods: Iterable[BudgetPeriod], now: datetime) -> dict[int, Decimal]:
     """By period, what is given beyond its limit at this moment."""
-    grants = Grant.objects.filter(period__in=[period for period in periods if period.hard is not None], until__gt=now)
+    limited = [period.pk for period in periods if period.pk and period.hard is not None]
+    grants = Grant.objects.filter(period__in=limited, until__gt=now)
     return dict(grants.values("period").annotate(sum=Sum("amount")).values_list("period", "sum"))
 
 

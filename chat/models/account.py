@@ -94,7 +94,7 @@ class AuditEntry(models.Model):
     when = models.DateTimeField(auto_now_add=True, db_index=True)
     by = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")  # None: a command
     deed = models.CharField(max_length=40)  # `price added`, `budget changed`
-    subject = models.CharField(max_length=200)  # what it was done to, by the name that it had
+    subject = models.CharField(max_length=200)  # what it was done to, by the name that it had; people by number
     key = models.CharField(max_length=40, blank=True)  # its kind and number: `budget 7`
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
@@ -132,7 +132,7 @@ class AuditEntry(models.Model):
         return cls.objects.create(
             by=Account.of(by) if by else None,
             deed=deed,
-            subject=str(subject)[:200],
+            subject=_text(subject)[:200],
             key=f"{subject._meta.model_name} {subject.pk}",
             before={name: text for name, text in old.items() if new.get(name) != text},
             after={name: text for name, text in new.items() if old.get(name) != text},
@@ -145,4 +145,7 @@ def _texts(values: dict[str, object]) -> dict[str, str | None]:
 
 
 def _text(value: object) -> str:
+    """People by number: what is written here stays, and their names do not."""
+    if isinstance(value, Person | Account):
+        return f"{value._meta.model_name} {value.pk}"
     return plain(value) if isinstance(value, Decimal) else str(value)

@@ -68,7 +68,8 @@ class Budget(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account or self.group or 'everybody'}, {self.period}, {self.unit}"
+        whose = f"account {self.account_id}" if self.account_id else self.group or "everybody"
+        return f"{whose}, {self.period}, {self.unit}"
 
     @property
     def figures(self) -> dict[str, object]:

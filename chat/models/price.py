@@ -14,6 +14,7 @@ from chat.models.language_model import LanguageModel
 from chat.models.money import FREE, MoneyField, check_currency
 
 MOST_MTOK = Decimal(1_000_000)  # a higher price is a slip: of the unit, or of the decimal sign
+TOO_DEAR = _("More than a million for a million tokens is no price.")
 NO_PRICE = _("A price is an amount of money per million tokens, such as 0.60.")
 
 
@@ -25,7 +26,7 @@ def check_mtok(mtok: Decimal) -> None:
     if mtok < 0:
         raise ValidationError(_("A price cannot be negative."))
     if mtok > MOST_MTOK:
-        raise ValidationError(_("More than a million for a million tokens is no price."))
+        raise ValidationError(TOO_DEAR)
 
 
 def check_price_currency(code: str) -> None:

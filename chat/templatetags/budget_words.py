@@ -3,11 +3,12 @@
 from datetime import date
 
 from django import template
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from chat.accounting.budgets import Refused
+from chat.accounting.budgets import Refused, granted
 from chat.models import Budget, BudgetPeriod, LanguageModel
 from chat.templatetags.money import quantity
 
@@ -34,8 +35,10 @@ def owner(budget: Budget) -> str:
 
 @register.simple_tag
 def limits_of(period: BudgetPeriod) -> str:
-    """What is held, and what its limits do."""
+    """What is held, what its limits do, and what is granted beyond them now."""
     unit, words = period.budget.unit, []
+    if more := granted([period], timezone.now()).get(period.pk):
+        words.append(_("%(more)s more granted") % {"more": quantity(more, unit)})
     if period.held:
         words.append(_("%(held)s held") % {"held": quantity(period.held, unit)})
     if period.soft is not None:

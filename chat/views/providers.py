@@ -1,6 +1,7 @@
 """Providers and their models. Administrators only: for others these pages do not exist."""
 
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,12 +13,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from chat import connecting
 from chat.access import listed_model_for, provider_for
 from chat.forms import CONNECTABLE, KeptProviderForm, LanguageModelForm, NewProviderForm
-from chat.models import Provider
+from chat.models import AuditEntry, Person, Provider
 from chat.templatetags.provider_check import steps, trouble
 from chat.upstream.check import check as check_upstream
 from chat.upstream.client import UpstreamError
 from chat.upstream.profiles import PROFILES, Profile
-from chat.views.administration import administrators_only
+from chat.views.administration import administrators_only, record_form
 from chat.views.messages import refusal
 
 # All of them
@@ -76,6 +77,7 @@ def _connect(request: HttpRequest, form: NewProviderForm) -> HttpResponse:
         connecting.connect(provider, form.cleaned_data["key"], form.cleaned_data["models"])
     except UpstreamError as error:
         return _not_connected(request, form, [trouble(error.failure, provider.base_url)])
+    record_form(request.user, "provider connected", form)
     count = provider.models.count()
     messages.success(
         request,
@@ -110,7 +112,7 @@ def provider(request: HttpRequest, pk: int) -> HttpResponse:
     one = provider_for(request.user, pk)
     form = KeptProviderForm(request.POST if request.method == "POST" else None, instance=one)
     if request.method == "POST" and form.is_valid():
-        _save(form)
+        _save(request.user, form)
         messages.success(request, _("Saved."))
         return _go(request, "provider", one.pk)
     if request.method == "POST" and request.headers.get("HX-Request"):
@@ -119,11 +121,16 @@ def provider(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @sensitive_variables()
-def _save(form: KeptProviderForm) -> None:
-    kept = form.save()
-    if form.cleaned_data["key"]:
-        kept.keep_key(form.cleaned_data["key"])
-    elif form.cleaned_data["forget_key"]:
+def _save(by: Person, form: KeptProviderForm) -> None:
+    key, forgotten = form.cleaned_data["key"], form.cleaned_data["forget_key"]
+    with transaction.atomic():
+        kept = form.save()
+        record_form(
+            by, "provider changed", form, **({"key": "pasted" if key else "forgotten"} if key or forgotten else {})
+        )
+    if key:
+        kept.keep_key(key)
+    elif forgotten:
         kept.keep_key("")
 
 
@@ -157,8 +164,11 @@ def offer(request: HttpRequest, pk: int) -> HttpResponse:
     one = provider_for(request.user, pk)
     wanted = [int(model) for model in request.POST.getlist("model") if model.isdecimal()]
     chosen = {"all": Q(), "none": Q(pk__in=[])}.get(request.POST.get("which", ""), Q(pk__in=wanted))
-    one.models.update(enabled=False)
-    one.models.filter(chosen).update(enabled=True)
+    with transaction.atomic():
+        before = one.models.filter(enabled=True).count()
+        one.models.update(enabled=False)
+        after = one.models.filter(chosen).update(enabled=True)
+        AuditEntry.record(request.user, "models offered", one, before={"offered": before}, after={"offered": after})
     messages.success(request, _("Saved."))
     return redirect("provider", one.pk)
 
@@ -167,6 +177,7 @@ def offer(request: HttpRequest, pk: int) -> HttpResponse:
 @administrators_only
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     one = provider_for(request.user, pk)
+    AuditEntry.record(request.user, "provider removed", one, before={"base_url": one.base_url})
     if connecting.remove(one):
         messages.success(request, _("%(name)s is removed.") % {"name": one.name})
     else:
@@ -200,7 +211,9 @@ def model(request: HttpRequest, pk: int) -> HttpResponse:
     one = listed_model_for(request.user, pk)
     form = LanguageModelForm(request.POST if request.method == "POST" else None, instance=one)
     if request.method == "POST" and form.is_valid():
-        form.save()
+        with transaction.atomic():
+            form.save()
+            record_form(request.user, "model changed", form)
         messages.success(request, _("%(name)s is saved.") % {"name": one.name})
         return redirect("provider", one.provider_id)
     page = {"model": one, "form": form, "provider": one.provider}
