@@ -7,7 +7,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from chat.accounting import budgets, ledger
-from chat.models import Account, AuditEntry, Budget, BudgetPeriod, ClosedMonth, Completion, Grant, Group, Person
+from chat.models import (
+    Account,
+    AuditEntry,
+    Budget,
+    BudgetPeriod,
+    ClosedMonth,
+    Completion,
+    Grant,
+    Group,
+    Person,
+    UsageDay,
+)
 
 
 class BelowHeld(Exception):
@@ -28,7 +39,7 @@ def add(by: Person | None, budget: Budget) -> BudgetPeriod:
         ledger.hold_still()
         budget.save()
         AuditEntry.record(by, "budget added", budget, after=budget.figures)
-        return budgets.open_period(budget, timezone.localdate())[0]
+        return budgets.open_period(budget, timezone.localdate())
 
 
 def change(by: Person | None, budget: Budget, *, soft: Decimal | None, hard: Decimal | None) -> None:
@@ -59,7 +70,7 @@ def remove(by: Person | None, budget: Budget) -> None:
 def give(by: Person | None, budget: Budget, *, amount: Decimal, until: datetime, note: str = "") -> Grant:
     """More than the limit of the period that runs, until a moment."""
     with transaction.atomic():
-        period, _new = budgets.open_period(budget, timezone.localdate())
+        period = budgets.open_period(budget, timezone.localdate())
         account = Account.of(by) if by else None
         grant = Grant.objects.create(period=period, amount=amount, until=until, by=account, note=note)
         given = {"amount": amount, "until": until, "note": note}
@@ -117,5 +128,5 @@ def running_periods() -> list[BudgetPeriod]:
 
 def _unused(budget: Budget, today: date) -> BudgetPeriod:
     begins, ends = budget.span(today)
-    spent = budgets.spent_in(budget, begins, ends)
+    spent = budgets.spent_in(budget, begins, ends, UsageDay.objects)
     return BudgetPeriod(budget=budget, begins=begins, ends=ends, soft=budget.soft, hard=budget.hard, spent=spent)

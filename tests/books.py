@@ -49,7 +49,7 @@ def budget(hard: str | None = None, *, unit: str = "USD", period: str = "month",
     """Its period of today. Of `account` or `group`, else of everybody."""
     limits = {"hard": None if hard is None else Decimal(hard), "soft": None if soft is None else Decimal(soft)}
     made = Budget.objects.create(unit=unit, period=period, begins=timezone.localdate(), **limits, **whose)
-    return budgets.open_period(made, timezone.localdate())[0]
+    return budgets.open_period(made, timezone.localdate())
 
 
 def person(name: str = "alice") -> Person:

@@ -121,7 +121,7 @@ def test_a_completion_is_charged_at_the_price_of_when_it_was_asked_for():
 def test_what_ends_after_midnight_belongs_to_the_day_on_which_it_was_asked_for():
     today = books.budget("5", period="day")
     asked = books.ask(books.model())
-    tomorrow, _new = budgets.open_period(today.budget, today.begins + timedelta(days=1))
+    tomorrow = budgets.open_period(today.budget, today.begins + timedelta(days=1))
     books.settle(asked, usage=(1000, 500))
     assert fresh(today).spent == Decimal("0.002") and fresh(tomorrow).spent == 0
     assert UsageDay.objects.get().day == today.begins and books.off() == []

@@ -137,7 +137,7 @@ def budgets_kept() -> Iterator[Finding]:
     holds = Hold.objects.filter(period=OuterRef("pk")).order_by().values("period")
     held = Subquery(holds.annotate(sum=Sum("amount")).values("sum"))
     for period in BudgetPeriod.objects.select_related("budget").annotate(sum_held=held).order_by("pk"):
-        booked = budgets.spent_in(period.budget, period.begins, period.ends)
+        booked = budgets.spent_in(period.budget, period.begins, period.ends, UsageEntry.objects)
         where = f"budget {period.budget_id}, from {period.begins}"
         if period.spent != booked:
             yield Finding("spent is booked", where, f"spent {period.spent}, lines {booked}")

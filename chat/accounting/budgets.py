@@ -16,11 +16,11 @@ from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Literal
 
-from django.db.models import F, FilteredRelation, Q, QuerySet, Sum
+from django.db.models import F, FilteredRelation, Manager, Q, QuerySet, Sum
 from django.utils import timezone
 
 from chat.accounting import pricing
-from chat.models import Budget, BudgetPeriod, Completion, Grant, Hold, LanguageModel, Price, UsageEntry
+from chat.models import Budget, BudgetPeriod, Completion, Grant, Hold, LanguageModel, Price, UsageDay, UsageEntry
 from chat.models.budget import TOKENS
 from chat.models.money import NANO, plus
 
@@ -105,24 +105,28 @@ def there(budgets: Iterable[Budget], day: date) -> QuerySet[BudgetPeriod]:
     return found.select_related("budget__group").order_by("pk")
 
 
-def open_period(budget: Budget, day: date) -> tuple[BudgetPeriod, bool]:
-    """The one that a day lies in, and whether it is new. A new one begins with what the ledger says of its days."""
+def open_period(budget: Budget, day: date) -> BudgetPeriod:
+    """The one that a day lies in. A new one begins with what its days have cost so far."""
     begins, ends = budget.span(day)
-    start = {"ends": ends, "soft": budget.soft, "hard": budget.hard, "spent": spent_in(budget, begins, ends)}
-    return BudgetPeriod.objects.get_or_create(budget=budget, begins=begins, defaults=start)
+    start = {"ends": ends, "soft": budget.soft, "hard": budget.hard}
+    found = BudgetPeriod.objects.filter(budget=budget, begins=begins).first()
+    if found is None:
+        start["spent"] = spent_in(budget, begins, ends, UsageDay.objects)
+        found, _new = BudgetPeriod.objects.get_or_create(budget=budget, begins=begins, defaults=start)
+    return found
 
 
-def spent_in(budget: Budget, begins: date, ends: date) -> Decimal:
-    """What the ledger says of these days."""
-    lines = UsageEntry.objects.filter(day__gte=begins, day__lte=ends)
+def spent_in(budget: Budget, begins: date, ends: date, booked: Manager) -> Decimal:
+    """What lines, or the days' sums of them, say of these days."""
+    booked = booked.filter(day__gte=begins, day__lte=ends)
     if budget.account_id:
-        lines = lines.filter(account=budget.account_id)
+        booked = booked.filter(account=budget.account_id)
     if budget.group_id:
-        lines = lines.filter(group=budget.group_id)
+        booked = booked.filter(group=budget.group_id)
     if budget.unit == TOKENS:
-        sums = lines.aggregate(input=Sum("input_tokens"), output=Sum("output_tokens"))
+        sums = booked.aggregate(input=Sum("input_tokens"), output=Sum("output_tokens"))
         return in_millions((sums["input"] or 0) + (sums["output"] or 0))
-    return lines.filter(currency=budget.unit).aggregate(sum=Sum("amount"))["sum"] or Decimal(0)
+    return booked.filter(currency=budget.unit).aggregate(sum=Sum("amount"))["sum"] or Decimal(0)
 
 
 def in_millions(tokens: int) -> Decimal:
@@ -284,9 +288,8 @@ def book(line: UsageEntry) -> None:
     """Adds a line to what is spent in the periods of its day."""
     for budget in sorted(counting(line.account_id, line.group_id, line.day), key=lambda budget: budget.pk):
         if worth := worth_of(line, budget.unit):
-            period, is_new = open_period(budget, line.day)
-            if not is_new:  # else the line is in what it begins with
-                BudgetPeriod.objects.filter(pk=period.pk).update(spent=plus("spent", worth))
+            period = open_period(budget, line.day)  # the line is not in its day's sums yet: they come last
+            BudgetPeriod.objects.filter(pk=period.pk).update(spent=plus("spent", worth))
 
 
 def worth_of(line: UsageEntry, unit: str) -> Decimal | None:
