@@ -45,12 +45,12 @@ def add(by: Person | None, budget: Budget) -> BudgetPeriod:
 def change(by: Person | None, budget: Budget, *, soft: Decimal | None, hard: Decimal | None) -> None:
     """From this moment on, in the period that runs, too. Raises BelowHeld, and then nothing is changed."""
     with transaction.atomic():
-        running = budget.periods.select_for_update().filter(ends__gte=timezone.localdate()).order_by("pk")
+        running = budget.periods.select_for_update(no_key=True).filter(ends__gte=timezone.localdate()).order_by("pk")
         for period in running:
             extra = budgets.granted([period], timezone.now()).get(period.pk, Decimal(0))
             if hard is not None and period.held > hard + extra:
                 raise BelowHeld(period)
-        kept = Budget.objects.select_for_update().get(pk=budget.pk)
+        kept = Budget.objects.select_for_update(no_key=True).get(pk=budget.pk)
         before = kept.figures
         kept.soft, kept.hard = soft, hard
         kept.save(update_fields=["soft", "hard"])
@@ -96,7 +96,7 @@ def remove_group(by: Person | None, group: Group) -> None:
 def assign(by: Person | None, account: Account, group: Group | None) -> None:
     """Who pays for what the person asks for from now on."""
     with transaction.atomic():
-        kept = Account.objects.select_for_update(of=("self",)).select_related("group").get(pk=account.pk)
+        kept = Account.objects.select_for_update(of=("self",), no_key=True).select_related("group").get(pk=account.pk)
         if kept.group_id == (group.pk if group else None):
             return
         AuditEntry.record(by, "group assigned", kept, before={"group": kept.group}, after={"group": group})

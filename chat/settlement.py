@@ -211,7 +211,9 @@ def _is_final(transcript: Transcript) -> bool:
 
 def _estimated(completion: Completion, transcript: Transcript, usage: Usage | None) -> Tokens:
     """Our own figures; what the upstream said of a part is exact for the prompt, and a lower bound for the answer."""
-    own = _own_output(transcript, calibration.ratio_of(completion.model_id, "output"))
+    ratio = calibration.ratio_of(completion.model_id, "output")
+    own = _own_output(transcript, ratio)
+    thoughts = estimate("".join(choice.reasoning for choice in transcript.choices), ratio)
     said_in, said_out = (usage.input_tokens, usage.output_tokens) if usage else (None, None)
     floor = said_out or 0
     prompt = (completion.input_tokens or 0, completion.input_low or 0, completion.input_high or 0)
@@ -221,6 +223,7 @@ def _estimated(completion: Completion, transcript: Transcript, usage: Usage | No
         output_low=max(own.low, floor),
         output_high=max(own.high, floor),
         cached_tokens=min(usage.cached_tokens or 0, said_in) if usage and said_in is not None else 0,
+        reasoning_tokens=min(thoughts.tokens, own.tokens),
     )
 
 

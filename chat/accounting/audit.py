@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 
 from django.db import connection, transaction
 from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
@@ -25,7 +27,7 @@ from chat.models import BudgetPeriod, Completion, Hold, UsageDay, UsageEntry
 
 MOST = 20  # findings of one kind that are named one by one
 KEY = ("account", "group", "model", "purpose", "outcome", "currency")
-STANDING = {**{name: name for name in ledger.TOKENS[:6]}, **{name: name for name in ledger.AMOUNTS}}
+STANDING = (*ledger.TOKENS[:6], *ledger.AMOUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +88,21 @@ def charges() -> Iterator[Finding]:
 
 def figures_shown() -> Iterator[Finding]:
     """What the page of a conversation says is what was booked."""
-    lines = UsageEntry.objects.filter(completion=OuterRef("pk")).order_by().values("completion")
-    settled = Completion.objects.exclude(status__in=Completion.UNSETTLED)
-    for name in STANDING:
-        booked = Subquery(lines.annotate(sum=Sum(name)).values("sum"))
-        differs = ~Q(**{name: F("booked")}) | Q(**{f"{name}__isnull": True}, booked__isnull=False)
-        differs |= Q(**{f"{name}__isnull": False}, booked__isnull=True)
-        wrong = settled.annotate(booked=booked).filter(differs).order_by("pk")
-        for pk, shown, is_booked in wrong.values_list("pk", name, "booked")[:MOST]:
-            yield Finding("shown is booked", f"completion {pk}", f"{name} {shown}, booked {is_booked}")
+    settled = Completion.objects.exclude(status__in=Completion.UNSETTLED).order_by("pk").values("pk", *STANDING)
+    booked = settled.annotate(**{f"booked_{name}": Sum(f"usage_entries__{name}") for name in STANDING})
+    differs = reduce(or_, map(_differs, STANDING))
+    for row in booked.filter(differs)[:MOST]:
+        wrong = [name for name in STANDING if row[name] != row[f"booked_{name}"]]
+        what = ", ".join(f"{name} {row[name]}, booked {row[f'booked_{name}']}" for name in wrong)
+        yield Finding("shown is booked", f"completion {row['pk']}", what)
+
+
+def _differs(name: str) -> Q:
+    """Also where one of both is unknown."""
+    shown, booked = {f"{name}__isnull": True}, {f"booked_{name}__isnull": True}
+    return (
+        Q(Q(**shown) & ~Q(**booked)) | Q(~Q(**shown) & Q(**booked)) | Q(~Q(**{name: F(f"booked_{name}")}), ~Q(**shown))
+    )
 
 
 def all_days() -> list[date]:

@@ -86,12 +86,12 @@ def counting(account: int, group: int | None, day: date) -> list[Budget]:
 
 def periods_of(budgets: list[Budget], day: date) -> list[BudgetPeriod]:
     """Those that hold on a day, made where there are none yet, and locked."""
-    found = list(there(budgets, day).select_for_update(of=("self",)))
+    found = list(there(budgets, day).select_for_update(of=("self",), no_key=True))
     if missing := {budget.pk for budget in budgets} - {period.budget_id for period in found}:
         for budget in sorted(budgets, key=lambda budget: budget.pk):
             if budget.pk in missing:
                 open_period(budget, day)
-        found = list(there(budgets, day).select_for_update(of=("self",)))
+        found = list(there(budgets, day).select_for_update(of=("self",), no_key=True))
     return found
 
 
