@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import Http404
 
-from chat.models import Budget, Completion, Conversation, Group, Import, LanguageModel, Message, Person, Provider
+from chat.models import Budget, Completion, Conversation, Group, Import, LanguageModel, Message, Person, Provider, Share
 
 
 def conversation_for(person: Person, pk: UUID) -> Conversation:
@@ -22,6 +22,10 @@ def conversations_for(person: Person, pks: list[UUID]) -> QuerySet[Conversation]
 
 def import_for(person: Person, pk: UUID) -> Import:
     return _one(Import.objects.filter(person=person, pk=pk))
+
+
+def share_for(person: Person, pk: int) -> Share:
+    return _one(Share.objects.filter(person=person, pk=pk))
 
 
 def message_for(person: Person, pk: int) -> Message:

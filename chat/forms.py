@@ -11,6 +11,7 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
+from chat.archive.sharing import DAYS
 from chat.models import Import, LanguageModel, Person, Provider
 from chat.models.imports import MOST_BYTES
 from chat.models.language_model import server_of
@@ -178,6 +179,16 @@ class ImportFileForm(ImportForm):
     def __init__(self, person: Person, data: QueryDict, files: MultiValueDict) -> None:
         file = files.get("file")
         super().__init__(person, {"name": file.name if file else "", "size": file.size if file else None}, files)
+
+
+class ShareForm(forms.Form):
+    days = forms.TypedChoiceField(
+        coerce=int,
+        choices=[(days, days) for days in DAYS],
+        initial=30,
+        error_messages=dict.fromkeys(("required", "invalid_choice"), _("Choose for how long the link opens.")),
+    )
+    with_thoughts = forms.BooleanField(required=False)
 
 
 class SignUpForm(UserCreationForm):

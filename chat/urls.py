@@ -12,6 +12,7 @@ from chat.views import (
     pages,
     prices,
     providers,
+    shares,
     your_data,
 )
 
@@ -25,6 +26,9 @@ urlpatterns = [
     path("c/<uuid:pk>/delete/", conversations.delete, name="delete"),
     path("c/<uuid:pk>/export/<str:form>/", exports.one, name="export"),
     path("c/<uuid:pk>/print/", exports.to_print, name="print"),
+    path("c/<uuid:pk>/share/", shares.of_conversation, name="share"),
+    path("shares/<int:pk>/revoke/", shares.revoke, name="revoke-share"),
+    path("s/<str:token>/", shares.shared, name="shared"),
     path("export/", exports.several, name="export-several"),
     path("your-data/", your_data.index, name="your-data"),
     path("your-data/imports/", imports.begin, name="begin-import"),

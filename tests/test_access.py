@@ -14,7 +14,7 @@ from tests.scripted import chat_stream
 from tests.site import PASSWORD, wait_for
 from tests.test_stopping import WORDS
 
-OPEN = {"sign-in/", "sign-up/", "csp-report", "health", "i18n/", "sign-out/", "first/<str:token>/"}
+OPEN = {"sign-in/", "sign-up/", "csp-report", "health", "i18n/", "sign-out/", "first/<str:token>/", "s/<str:token>/"}
 
 
 def patterns(prefix: str = "", resolver=None) -> list[str]:

@@ -8,6 +8,7 @@ from chat.models.imports import Import
 from chat.models.language_model import LanguageModel, Provider
 from chat.models.price import Price
 from chat.models.process import Presence, Process
+from chat.models.share import Share
 from chat.models.usage import ClosedMonth, UsageDay, UsageEntry
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Process",
     "Provider",
     "Segment",
+    "Share",
     "Tag",
     "UsageDay",
     "UsageEntry",
