@@ -4,7 +4,9 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 
+from chat.archive.parting import part_with
 from chat.models import (
+    Account,
     AuditEntry,
     ClosedMonth,
     Completion,
@@ -59,9 +61,23 @@ def _text(value: object) -> str | None:
 
 @admin.register(Person)
 class PersonAdmin(Audited, UserAdmin):
-    """The audit stays when a person is deleted: it knows their rights, and neither name nor password."""
+    """The audit stays when a person is deleted: it knows their rights, and neither name nor password.
+
+    Who is deleted here is gone for everybody at once; what was theirs goes in batches, and then their row.
+    """
 
     told = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
+
+    def delete_model(self, request, obj: Person) -> None:
+        part_with(obj)
+        AuditEntry.record(request.user, "person deleted", Account.of(obj))
+
+    def get_deleted_objects(self, objs, request):
+        """Not each of their messages by itself, as Django would list them."""
+        return [str(person) for person in objs], {Person._meta.verbose_name_plural: len(objs)}, set(), []
+
+    def get_queryset(self, request) -> QuerySet:
+        return super().get_queryset(request).filter(leaving=None)
 
 
 @admin.register(Provider)

@@ -10,11 +10,11 @@ class ChatConfig(AppConfig):
         from chat import checks, index  # noqa: F401 - checks registers itself
         from chat.archive.deletion import purge
         from chat.archive.importing.work import import_files
+        from chat.archive.retention import retire
         from chat.live import hint_revoked, registry, stop
         from chat.models import Account, Completion, Message, Person
 
-        registry.chores.append(purge)
-        registry.labours.append(import_files)
+        registry.labours += [purge, retire, import_files]
 
         def tell_sockets(instance: Person, created: bool, **_) -> None:
             """Deactivation, a new password, another role: its sockets look whether they still may."""

@@ -21,6 +21,7 @@ from chat.upstream.templates import TEMPLATES
 
 MOST_ANSWERS = 8
 MOST_IMPORTS = 5  # of one person at a time
+LEAST_DAYS_KEPT = 7
 LEAST_GRACE = 5  # seconds; less would be a reload
 CONNECTABLE = [name for name in PROFILES if name != "demo"]
 NO_KEY = _("This form has no key. Reload the page and send again.")
@@ -189,6 +190,48 @@ class ShareForm(forms.Form):
         error_messages=dict.fromkeys(("required", "invalid_choice"), _("Choose for how long the link opens.")),
     )
     with_thoughts = forms.BooleanField(required=False)
+
+
+class PartingForm(forms.Form):
+    what = forms.ChoiceField(
+        choices=[
+            ("data", _("My conversations, folders, tags, links and imports. The account stays.")),
+            ("account", _("All that, and my account.")),
+        ],
+        initial="data",
+        widget=forms.RadioSelect,
+        error_messages=dict.fromkeys(("required", "invalid_choice"), _("Choose what is to be deleted.")),
+    )
+    password = forms.CharField(
+        max_length=1000, error_messages={"required": _("Your password is missing: there is no way back.")}
+    )
+    done = _("All of it is deleted. It is gone from the server within a day.")
+
+    def __init__(self, person: Person, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.person = person
+
+    def clean_password(self) -> str:
+        if not self.person.check_password(self.cleaned_data["password"]):
+            raise forms.ValidationError(_("That is not your password. Nothing was deleted."))
+        return self.cleaned_data["password"]
+
+    def clean_what(self) -> str:
+        others = Person.objects.filter(is_superuser=True, is_active=True).exclude(pk=self.person.pk)
+        if self.cleaned_data["what"] == "account" and self.person.is_superuser and not others.exists():
+            raise forms.ValidationError(_("You are the only administrator: make somebody else one first."))
+        return self.cleaned_data["what"]
+
+
+class RetentionForm(forms.Form):
+    days = forms.IntegerField(
+        required=False,
+        min_value=LEAST_DAYS_KEPT,
+        max_value=36500,
+        error_messages=dict.fromkeys(
+            ("min_value", "max_value", "invalid"), _("A number of days from 7 on, or nothing: then they are kept.")
+        ),
+    )
 
 
 class SignUpForm(UserCreationForm):

@@ -7,7 +7,7 @@ is a word like any other. Places are in the order in which messages were made, i
 What is in it for a message must not change while the message is there: SQLite forgets a text only when told that text.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -103,6 +103,30 @@ def empty() -> None:
             cursor.execute("INSERT INTO chat_words (chat_words) VALUES ('delete-all')")
         else:
             cursor.execute("TRUNCATE chat_words")
+
+
+def overwrite_forgotten() -> Iterator[Callable[[], None]]:
+    """Acts of some 20 ms each. FTS5 only marks what it forgets: its old parts keep the words until they are merged."""
+    merging = _Merging()
+    while merging.goes_on:
+        yield merging
+
+
+class _Merging:
+    """Merges all parts into one, some pages at a time: negative begins that, and it is over when nothing changes."""
+
+    PAGES = 64
+
+    def __init__(self) -> None:
+        self.goes_on = connection.vendor == "sqlite"
+        self._pages = -self.PAGES
+
+    def __call__(self) -> None:
+        with connection.cursor() as cursor:
+            before = cursor.connection.total_changes
+            cursor.execute("INSERT INTO chat_words (chat_words, rank) VALUES ('merge', %s)", [self._pages])
+            self.goes_on = self._pages < 0 or cursor.connection.total_changes - before >= 2
+        self._pages = self.PAGES
 
 
 def _known(places: Sequence[int]) -> set[int]:

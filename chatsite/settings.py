@@ -132,7 +132,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 5,
         # FULL costs 0.15 ms a commit, and a commit then survives a loss of power.
         "init_command": (
-            "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+            "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA secure_delete=ON;"
             "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-20000;"
         ),
     }
@@ -231,6 +231,7 @@ TIMERS = {
 }
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+KEEP_DELETED_DAYS = int(os.environ.get("CHAT_KEEP_DELETED_DAYS", "7"))  # then a deleted conversation is purged
 MESSAGE_MAX_LENGTH = 100_000  # characters
 
 LOGGING = {

@@ -21,12 +21,9 @@ OVER = object()
 
 async def labour_on(steps: Iterator[Act | None], may_go_on: Callable[[], bool]) -> None:
     """To its end, or until it may not go on: what it has not done is done by whoever takes it up again."""
-    try:
-        while may_go_on() and (act := await in_labourer(next, steps, OVER)) is not OVER:
-            if act is not None:
-                await asyncio.sleep(await _timed(act))
-    finally:
-        await in_labourer(steps.close)
+    while may_go_on() and (act := await in_labourer(next, steps, OVER)) is not OVER:
+        if act is not None:
+            await asyncio.sleep(await _timed(act))
 
 
 async def _timed(act: Act) -> float:

@@ -1,6 +1,7 @@
 from chat.models.account import Account, AuditEntry, Group, Person
 from chat.models.budget import Budget, BudgetPeriod, Grant, Hold
 from chat.models.calibration import Calibration
+from chat.models.chore import Chore
 from chat.models.completion import Completion, Segment
 from chat.models.conversation import Conversation, Message
 from chat.models.filing import Folder, Tag
@@ -8,6 +9,7 @@ from chat.models.imports import Import
 from chat.models.language_model import LanguageModel, Provider
 from chat.models.price import Price
 from chat.models.process import Presence, Process
+from chat.models.retention import Retention
 from chat.models.share import Share
 from chat.models.usage import ClosedMonth, UsageDay, UsageEntry
 
@@ -17,6 +19,7 @@ __all__ = [
     "Budget",
     "BudgetPeriod",
     "Calibration",
+    "Chore",
     "ClosedMonth",
     "Completion",
     "Conversation",
@@ -32,6 +35,7 @@ __all__ = [
     "Price",
     "Process",
     "Provider",
+    "Retention",
     "Segment",
     "Share",
     "Tag",

@@ -21,6 +21,8 @@ class PersonManager(UserManager):
 class Person(AbstractUser):
     """Somebody who signs in. An administrator is a superuser."""
 
+    leaving = models.DateTimeField(null=True, editable=False)  # since then: what was theirs goes, then they
+
     objects = PersonManager()
 
     class Meta:

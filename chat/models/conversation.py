@@ -1,6 +1,7 @@
 """Conversations: trees of messages."""
 
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
@@ -17,6 +18,12 @@ class ConversationQuerySet(models.QuerySet):
         """Those that exist for them: theirs, and not deleted."""
         return self.filter(person=person, deleted=None)
 
+    def hide(self) -> int:
+        """Deletes them: for some days they can be had back; for an hour at least, since an undo is offered at once."""
+        now = timezone.now()
+        recoverable = max(timedelta(days=settings.KEEP_DELETED_DAYS), timedelta(hours=1))
+        return self.filter(deleted=None).update(deleted=now, purge_at=now + recoverable)
+
     def listed(self) -> "ConversationQuerySet":
         """As the list shows them: none that are archived, pinned ones first, then by when something was asked."""
         return self.filter(archived=False).order_by("-pinned", "-active", "-pk")
@@ -25,7 +32,7 @@ class ConversationQuerySet(models.QuerySet):
 class Conversation(models.Model):
     """A tree of messages of one person.
 
-    open ──▶ deleted (hidden, its live replies stopped) ──▶ purged (gone, with every message)
+    open ◀──▶ deleted (hidden, its live replies stopped) ──▶ purged at `purge_at` (gone, with every message)
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -38,6 +45,7 @@ class Conversation(models.Model):
     created = models.DateTimeField(default=timezone.now)
     active = models.DateTimeField(_("last active"))
     deleted = models.DateTimeField(null=True)
+    purge_at = models.DateTimeField(null=True)  # of a deleted one: until then it can be had back
 
     folder = models.ForeignKey(Folder, null=True, on_delete=models.SET_NULL, related_name="conversations")
     tags = models.ManyToManyField(Tag, related_name="conversations")
@@ -51,6 +59,7 @@ class Conversation(models.Model):
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
         indexes = [
+            models.Index(fields=["purge_at"], name="conversation_purge", condition=models.Q(purge_at__isnull=False)),
             models.Index(fields=["person", "deleted", "-active"], name="conversation_latest"),
             models.Index(
                 fields=["person", "deleted", "archived", "-pinned", "-active", "-id"], name="conversation_list"

@@ -29,9 +29,11 @@ class Listed:
 
 PAGES = (
     Listed("your-data", MINE, _("Your data"), "i-take"),
+    Listed("deleted", MINE, _("Recently deleted"), "i-trash"),
     Listed("providers", ADMINISTRATION, _("Providers"), "i-plug", also="/models/"),
     Listed("prices", ADMINISTRATION, _("Models and prices"), "i-tag"),
     Listed("budgets", ADMINISTRATION, _("People and budgets"), "i-people"),
+    Listed("retention", ADMINISTRATION, _("Retention"), "i-clock"),
     Listed("admin:index", ADMINISTRATION, _("All tables"), "i-settings"),
 )
 

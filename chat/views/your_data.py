@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from chat.models import Conversation, Import, Share
+from chat.models import Conversation, Import, Retention, Share
 from chat.views.exports import FORMAT_NAMES
 
 IMPORTS_SHOWN = 20
@@ -17,6 +17,7 @@ def index(request: HttpRequest) -> HttpResponse:
     context = {
         "conversations": Conversation.objects.for_person(request.user).count(),
         "formats": FORMAT_NAMES,
+        "retained": Retention.in_force(),
         "shares": Share.objects.open().filter(person=request.user),
         "imports": Import.objects.filter(person=request.user).order_by("-created")[:IMPORTS_SHOWN],
     }

@@ -19,7 +19,8 @@ from chat.archive.importing import chatgpt, libre_chat, open_webui, own
 from chat.archive.importing.foreign import LONGEST_NAME, BadConversation, Foreign, dict_of, storable, text_of
 from chat.archive.importing.problems import OF_FILE
 from chat.archive.importing.reading import Item, Unreadable, items, size_of
-from chat.archive.importing.storing import Act, Stored, store
+from chat.archive.importing.storing import Stored, store
+from chat.archive.steps import Act
 from chat.models import Import
 from chat.models.imports import MOST_PROBLEMS, ImportChunk
 
