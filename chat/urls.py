@@ -26,6 +26,7 @@ urlpatterns = [
     path("c/<uuid:pk>/send/", messages.send, name="send"),
     path("c/<uuid:pk>/rename/", conversations.rename, name="rename"),
     path("c/<uuid:pk>/delete/", conversations.delete, name="delete"),
+    path("c/<uuid:pk>/restore/", conversations.restore, name="restore"),
     path("c/<uuid:pk>/export/<str:form>/", exports.one, name="export"),
     path("c/<uuid:pk>/print/", exports.to_print, name="print"),
     path("c/<uuid:pk>/share/", shares.of_conversation, name="share"),

@@ -594,20 +594,22 @@ def test_a_conversation_is_renamed_in_place(reader):
     expect(reader.page).to_have_title(re.compile("^A better title"))
 
 
-def test_deleting_asks_and_names_the_conversation(reader, site):
+def test_deleting_is_undone_at_once_wherever_one_stands(reader):
     reader.send("Worthless").settled()
+    address, delete = reader.page.url, reader.page.locator("#entry-menu").get_by_role("button", name="Delete")
     reader.button("Conversation menu").click()
-    reader.page.locator("#entry-menu").get_by_role("button", name="Delete").click()
-    dialog = reader.page.get_by_role("dialog", name="Delete this conversation?")
-    expect(dialog).to_contain_text("Worthless")
-    dialog.get_by_role("button", name="Keep it").click()
-    expect(dialog).to_be_hidden()
-    expect(reader.page.locator("#list")).to_contain_text("Worthless")
-    reader.button("Conversation menu").click()
-    reader.page.locator("#entry-menu").get_by_role("button", name="Delete").click()
-    dialog.get_by_role("button", name="Delete").click()
-    expect(reader.page).to_have_url(f"{reader.url}/")
+    delete.click()
+    expect(reader.page.get_by_text("Deleted: Worthless")).to_be_visible()
     expect(reader.page.locator("#list")).not_to_contain_text("Worthless")
+    reader.button("Undo").click()
+    reader.page.locator("#list").get_by_role("link", name="Worthless").click()
+    expect(reader.page).to_have_url(address)
+    reader.open("/").connected().page.locator("#list .entry").hover()
+    reader.page.get_by_role("button", name="Actions for “Worthless”").click()
+    delete.click()
+    reader.button("Undo").click()
+    expect(reader.page.locator("#list")).to_contain_text("Worthless")
+    expect(reader.button("Undo")).to_have_count(0)
 
 
 def test_back_after_the_first_message_returns_to_the_empty_page(reader):
@@ -798,7 +800,8 @@ def test_axe_finds_nothing(sit_down, alice, site, upstream, theme, viewport):
     tab.button("Conversation menu").click()
     found["menu"] = tab.axe()
     tab.page.locator("#entry-menu").get_by_role("button", name="Delete").click()
-    found["dialog"] = tab.axe()
+    expect(tab.button("Undo")).to_be_visible()
+    found["undo"] = tab.axe()
     assert {place: faults for place, faults in found.items() if faults} == {}
 
 

@@ -1,9 +1,9 @@
-"""Renaming and deleting."""
+"""Renaming, deleting, and undoing that."""
 
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -39,8 +39,21 @@ def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     for completion in conversation.completion_set.unsettled():
         live.stop(completion, "deleted")
     live.hint_changed(request.user.pk, conversation.pk)
+    next_page = f"{reverse('new-conversation')}?deleted={pk}"
     if not request.headers.get("HX-Request"):
-        return redirect("new-conversation")
+        return redirect(next_page)
     if f"/c/{pk}/" in request.headers.get("HX-Current-URL", ""):
-        return HttpResponse(headers={"HX-Redirect": reverse("new-conversation")})
-    return render(request, "chat/_list.html", {"groups": conversation_groups(request)})
+        return HttpResponse(headers={"HX-Redirect": next_page})
+    return render(request, "chat/_deleted.html", {"groups": conversation_groups(request), "undo": conversation})
+
+
+@require_POST
+@login_required
+def restore(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Undoes a deletion: at once, or from the list of what was deleted."""
+    if not deletion.restore(request.user, [pk]):
+        raise Http404
+    live.hint_changed(request.user.pk, pk)
+    if not request.headers.get("HX-Request"):
+        return redirect("conversation", pk)
+    return render(request, "chat/_deleted.html", {"groups": conversation_groups(request)})

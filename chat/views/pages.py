@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from chat.access import conversation_for
+from chat.archive.deletion import recoverable
 from chat.articles import articles
 from chat.models import Completion, Conversation, LanguageModel
 
@@ -26,7 +27,16 @@ def site(request: HttpRequest) -> dict:
 @require_GET
 @login_required
 def new_conversation(request: HttpRequest) -> HttpResponse:
-    return render(request, "chat/page.html", page_of(request, None))
+    return render(request, "chat/page.html", {**page_of(request, None), "undo": _deleted_before(request)})
+
+
+def _deleted_before(request: HttpRequest) -> Conversation | None:
+    """What the page that one came from has deleted: it can be undone here."""
+    try:
+        pk = UUID(request.GET.get("deleted", ""))
+    except ValueError:
+        return None
+    return recoverable(request.user).filter(pk=pk).first()
 
 
 @require_GET

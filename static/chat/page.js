@@ -356,7 +356,7 @@ async function edit(article) {
 
 // --- renaming and deleting
 
-const menu = byId("entry-menu"), deletion = byId("deletion");
+const menu = byId("entry-menu");
 
 function openMenu(button) {
   Object.assign(menu.dataset, { conversation: button.dataset.conversation, title: button.dataset.title, opener: button.closest(".entry")?.id ?? "title" });
@@ -389,16 +389,7 @@ function rename({ conversation, title, opener }) {
 menu.querySelector("form").addEventListener("submit", event => {
   event.preventDefault();
   menu.hidePopover();
-  byId("deletion-title").textContent = menu.dataset.title;
-  deletion.showModal();
-});
-
-deletion.addEventListener("close", () => {
-  if (deletion.returnValue !== "delete") return;
-  deletion.returnValue = "";
-  const { conversation } = menu.dataset;
-  drafts.write(conversation, "");
-  htmx.ajax("POST", `/c/${conversation}/delete/`, { source: menu, target: list, swap: "innerMorph" });
+  htmx.ajax("POST", `/c/${menu.dataset.conversation}/delete/`, { source: menu, target: list, swap: "innerMorph" });
 });
 
 // --- clicks: by what they are to do
