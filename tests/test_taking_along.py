@@ -127,6 +127,16 @@ def test_an_import_survives_the_death_of_its_process(site, alice):
     wait_for(lambda: not site.rows("SELECT 1 FROM chat_importchunk"))
 
 
+def test_another_process_goes_on_with_what_one_that_died_has_begun(two_processes):
+    first, second = two_processes
+    bring_in(first.visitor("alice"), many(300))
+    wait_for(lambda: imported(first)["made"] > 20)
+    first.kill()
+    found = done(second, 60)
+    assert (found["status"], found["made"], found["known"]) == ("done", 300, 0)
+    assert len(second.rows("SELECT 1 FROM chat_message")) == 1200
+
+
 def test_an_import_ends_when_it_is_stopped_and_keeps_what_is_here(site, alice):
     address = bring_in(alice, many(400))
     wait_for(lambda: imported(site)["made"] > 5)

@@ -25,15 +25,16 @@ class Lookout:
     def __init__(self) -> None:
         self._seen: dict[UUID, tuple[int, int]] = {}  # beat, and how many looks it has stood still
 
-    async def look(self, me: UUID) -> None:
-        """Whoever can say first that one is dead settles what it left."""
+    async def look(self, me: UUID) -> bool:
+        """Whoever can say first that one is dead settles what it left. Whether any is."""
         others = Process.objects.filter(dead=False).exclude(pk=me)
         beats = await in_reader(lambda: dict(others.values_list("pk", "beat")))
         seen = {pk: self._seen.get(pk, (beat, 0)) for pk, beat in beats.items()}
         self._seen = {pk: (beat, seen[pk][1] + 1 if seen[pk][0] == beat else 1) for pk, beat in beats.items()}
-        for pk, (beat, looks) in self._seen.items():
-            if looks >= STILL_LOOKS:
-                await in_writer(declare_dead, pk, beat)
+        still = [(pk, beat) for pk, (beat, looks) in self._seen.items() if looks >= STILL_LOOKS]
+        for pk, beat in still:
+            await in_writer(declare_dead, pk, beat)
+        return bool(still)
 
 
 def take_lock_file(database: Path) -> IO:

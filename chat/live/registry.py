@@ -82,7 +82,7 @@ class Registry:
         self.keep(_forever(TICK_SECONDS, self._tick))
         self.keep(_forever(TICK_SECONDS, self._recounter.look))
         self.keep(_forever(TICK_SECONDS, self._learn))
-        self.keep(_forever(LOOK_SECONDS, lambda: self._lookout.look(self.process)))
+        self.keep(_forever(LOOK_SECONDS, self._look_out))
         self.keep(_forever(CHORE_SECONDS, self._do_chores))
         for labour in self.labours:
             self.keep(self._labour_forever(labour))
@@ -211,6 +211,10 @@ class Registry:
         taught, self._taught = self._taught, set()
         for model in taught:
             await in_writer(calibration.learn, model)
+
+    async def _look_out(self) -> None:
+        if await self._lookout.look(self.process):
+            self._work.tell()  # whoever is dead may have left some
 
     async def _do_chores(self) -> None:
         for chore in self.chores:
