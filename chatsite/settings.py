@@ -231,6 +231,7 @@ TIMERS = {
 }
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000  # as many conversations can be selected at a time
 KEEP_DELETED_DAYS = int(os.environ.get("CHAT_KEEP_DELETED_DAYS", "7"))  # then a deleted conversation is purged
 MESSAGE_MAX_LENGTH = 100_000  # characters
 
