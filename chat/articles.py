@@ -99,11 +99,7 @@ def _together(message: Message) -> list[Message]:
     if not message.completion or message.children.exists():
         return [message]
     asked = Message.objects.filter(completion__ask=message.completion.ask, parent=message.parent_id)
-    return list(
-        asked.select_related("completion__model__provider", "completion__price")
-        .defer("completion__arrivals")
-        .order_by("pk")
-    )
+    return list(asked.with_replies().order_by("pk"))
 
 
 def article(message: Message) -> Article:

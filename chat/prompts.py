@@ -2,6 +2,7 @@
 
 from chat.accounting import calibration
 from chat.models import Completion, LanguageModel, Message
+from chat.models.conversation import ids_to
 from chat.tokens import Estimate, prompt_estimate
 from chat.upstream.contract import Call, Turn
 
@@ -18,11 +19,10 @@ def call_for(completion: Completion) -> tuple[Call, int]:
 
     Its choices share a parent: the thread ends there.
     """
-    first = completion.messages.select_related("conversation").order_by("choice_index").first()
+    first = completion.messages.order_by("choice_index").first()
     if first is None:
         raise NothingToAnswer
-    thread = first.conversation.thread(first.parent_id)
-    turns = [Turn(ROLES[message.role], message.text) for message in thread if message.text]
+    turns = _said_until(first.parent_id)
     kept = 1
     if first.prefix_length:
         turns.append(Turn("assistant", first.text[: first.prefix_length]))
@@ -40,6 +40,12 @@ def call_for(completion: Completion) -> tuple[Call, int]:
         continues=bool(first.prefix_length),
     )
     return call, len(turns) - len(fitting)
+
+
+def _said_until(leaf: int | None) -> list[Turn]:
+    """A thread's texts. Ids grow along it."""
+    thread = Message.objects.filter(pk__in=ids_to(leaf)).order_by("pk").values_list("role", "text")
+    return [Turn(ROLES[role], text) for role, text in thread if text]
 
 
 def estimate_of(completion: Completion, call: Call) -> Estimate:

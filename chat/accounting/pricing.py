@@ -84,15 +84,22 @@ def most_output(room: Decimal, prompt: int, price: Priced) -> int | None:
     return left // dear_output
 
 
-def _amount(price: Priced, input_tokens: int, cached: int, output_tokens: int, reasoning: int) -> Decimal:
+def parts(
+    price: Priced, input_tokens: int, cached: int, output_tokens: int, reasoning: int
+) -> tuple[tuple[int, Decimal], ...]:
+    """Tokens and their price: of input, cached input, output, reasoning."""
     cached, reasoning = min(cached, input_tokens), min(reasoning, output_tokens)
-    parts = (
+    return (
         (input_tokens - cached, price.input_mtok),
         (cached, _either(price.cached_mtok, price.input_mtok)),
         (output_tokens - reasoning, price.output_mtok),
         (reasoning, _either(price.reasoning_mtok, price.output_mtok)),
     )
-    return _money(_rounded(sum(tokens * _nanos(mtok) for tokens, mtok in parts)))
+
+
+def _amount(price: Priced, input_tokens: int, cached: int, output_tokens: int, reasoning: int) -> Decimal:
+    priced = parts(price, input_tokens, cached, output_tokens, reasoning)
+    return _money(_rounded(sum(tokens * _nanos(mtok) for tokens, mtok in priced)))
 
 
 def _dearest(price: Priced) -> tuple[int, int]:

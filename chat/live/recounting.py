@@ -95,8 +95,10 @@ def _claim(pk: int) -> tuple[Completion, Call, list[str]] | None:
         call, _left_out = call_for(completion)
     except NothingToAnswer:
         return None  # deleted meanwhile: the estimate stays
-    messages = completion.messages.order_by("choice_index")
-    return completion, call, [message.reasoning + message.text[message.prefix_length :] for message in messages]
+    # By choice: what was forked stands in several conversations.
+    choices = {message.choice_index: message for message in completion.messages.order_by("choice_index")}
+    answers = [message.reasoning + message.text[message.prefix_length :] for message in choices.values()]
+    return completion, call, answers
 
 
 def _count(call: Call, answers: list[str]) -> Tokens | None:

@@ -4,7 +4,7 @@ import uuid
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -70,29 +70,31 @@ class Conversation(models.Model):
         return str(self.id)
 
     def thread(self, leaf_id: int | None) -> list["Message"]:
-        """The path from the root to one message: what is shown, and what is sent."""
-        parents = dict(self.messages.values_list("id", "parent_id"))
-        path = []
-        while leaf_id in parents:
-            path.append(leaf_id)
-            leaf_id = parents[leaf_id]
-        found = (
-            self.messages.select_related("completion__model__provider", "completion__price")
-            .defer("completion__arrivals")
-            .in_bulk(path)
-        )
-        return [found[pk] for pk in reversed(path)]
+        """The path from the root to one message, whole. What is shown of it is a stretch: models/thread."""
+        by_id = self.messages.with_replies().in_bulk(path := ids_to(leaf_id))
+        return [by_id[pk] for pk in path if pk in by_id]
 
     def show(self, message: "Message") -> None:
         """Makes the thread that is shown go through `message`, to the newest end below it."""
-        children: dict[int | None, int] = {}
-        for pk, parent in self.messages.order_by("id").values_list("id", "parent_id"):
-            children[parent] = pk
-        leaf = message.pk
-        while leaf in children:
-            leaf = children[leaf]
-        self.leaf_id = leaf
+        self.leaf_id = self.newest_end(message.pk)
         self.save(update_fields=["leaf"])
+
+    def newest_end(self, message: int) -> int:
+        """Where one arrives from a message by always going on with the newest child."""
+        children: dict[int | None, int] = {}
+        # A child is always newer than its parent.
+        for pk, parent in self.messages.filter(pk__gt=message).order_by("pk").values_list("pk", "parent_id"):
+            children[parent] = pk
+        while message in children:
+            message = children[message]
+        return message
+
+
+class MessageQuerySet(models.QuerySet):
+    def with_replies(self) -> "MessageQuerySet":
+        """With all that the page says of a reply."""
+        found = self.select_related("completion__model__provider", "completion__price")
+        return found.defer("completion__arrivals")
 
 
 class Message(models.Model):
@@ -123,6 +125,8 @@ class Message(models.Model):
     imported = models.JSONField(null=True)
     created = models.DateTimeField(default=timezone.now)
 
+    objects = MessageQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
@@ -138,3 +142,19 @@ class Message(models.Model):
     @property
     def is_final(self) -> bool:
         return self.completion is None or self.completion.is_settled
+
+
+def ids_to(leaf: int | None) -> list[int]:
+    """The ids from the root to a message. One query, however much else the tree holds."""
+    table = connection.ops.quote_name(Message._meta.db_table)
+    query = f"""
+        WITH RECURSIVE path(id, parent_id, depth) AS (
+            SELECT id, parent_id, 0 FROM {table} WHERE id = %s
+            UNION ALL
+            SELECT parent.id, parent.parent_id, depth + 1 FROM {table} parent JOIN path ON parent.id = path.parent_id
+        )
+        SELECT id FROM path ORDER BY depth DESC
+    """  # noqa: S608 - the table's name is ours
+    with connection.cursor() as cursor:
+        cursor.execute(query, [leaf])
+        return [row[0] for row in cursor.fetchall()]

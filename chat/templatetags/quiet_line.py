@@ -65,9 +65,11 @@ def _tokens(completion: Completion) -> list[Fact]:
     if source != Source.ESTIMATED:
         words = [_("%(tokens)s in") % {"tokens": tokens_in}, _("%(tokens)s out, exact") % {"tokens": tokens_out}]
         return [Fact(words[0]), Fact(words[1], "exact", SOURCES.get(source, ""))]
+    given = Fact(_("≈ %(tokens)s in") % {"tokens": tokens_in}, source=SOURCES[source])
+    if not completion.output_high:
+        return [given, Fact(_("nothing came"))]
     figures = {"tokens": tokens_out, "bound": grouped(_bound(completion))}
-    words = [_("≈ %(tokens)s in") % {"tokens": tokens_in}, _("≈ %(tokens)s ± %(bound)s out") % figures]
-    return [Fact(words[0]), Fact(words[1], "estimated", SOURCES[source])]
+    return [given, Fact(_("≈ %(tokens)s ± %(bound)s out") % figures, "estimated", SOURCES[source])]
 
 
 def _bound(completion: Completion) -> int:
