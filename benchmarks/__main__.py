@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import browser, dying, footprint, pressure, servers, streams, ttft
+from benchmarks import browser, dying, footprint, pressure, servers, streams, thread, ttft
 
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "streams": streams.run,
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "footprint": footprint.run,
     "pressure": pressure.run,
     "dying": dying.run,
+    "thread": thread.run,
 }
 
 

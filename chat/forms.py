@@ -42,10 +42,20 @@ class AmountField(forms.DecimalField):
         return super().to_python(value.strip(" $€£¥₹₩").replace(",", ".") if isinstance(value, str) else value)
 
 
-class AskForm(forms.Form):
-    """The hidden half of every form that asks for a reply: its key makes a double click one message."""
+class KeyForm(forms.Form):
+    """What is done once, however often its form comes."""
 
     key = forms.UUIDField(error_messages={"required": NO_KEY, "invalid": NO_KEY})
+
+    @property
+    def complaint(self) -> str:
+        """The first error, as a sentence."""
+        return next(iter(self.errors.values()))[0]
+
+
+class AskForm(KeyForm):
+    """The hidden half of every form that asks for a reply: its key makes a double click one message."""
+
     model = ModelsField(
         LanguageModel.objects.none(),
         required=False,
@@ -90,11 +100,6 @@ class AskForm(forms.Form):
         if len(fields.get("model") or [None]) * (fields.get("n") or 1) > MOST_ANSWERS:
             raise forms.ValidationError(self.fields["n"].error_messages["max_value"])
         return fields
-
-    @property
-    def complaint(self) -> str:
-        """The first error, as a sentence."""
-        return next(iter(self.errors.values()))[0]
 
 
 class TextField(forms.CharField):

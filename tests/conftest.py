@@ -1,8 +1,13 @@
+import shutil
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser import Reader, at_a_page
 from tests.scripted import ScriptedUpstream, chat_stream
 from tests.servers import PostgresServer, RedisServer
 from tests.site import Site, Visitor, copy_of, prepared_database, wait_for
@@ -95,3 +100,27 @@ def two_processes(make_site, upstream, postgres: PostgresServer, redis: RedisSer
         "SECRET_KEY": "the same for both",
     }
     return make_site("tiny", **shared), make_site("tiny", **shared)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Not for the whole session: while it is open, asyncio.run fails in this thread.
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def sit_down(browser, site) -> Iterator[Callable[..., Reader]]:
+    """Opens a tab for somebody; afterwards no console may have complained."""
+    tabs: list[Reader] = []
+    with ExitStack() as stack:
+
+        def sit_down(visitor, path: str = "/", **options) -> Reader:
+            reader = stack.enter_context(at_a_page(browser, visitor, site.url, **options))
+            tabs.append(reader)
+            return reader.open(path)
+
+        yield sit_down
+        assert [complaint for tab in tabs for complaint in tab.complaints] == []

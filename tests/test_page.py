@@ -2,13 +2,10 @@
 
 import gzip
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import expect
 
 from tests.browser import PHONE, WIDE, Reader, at_a_page
 from tests.scripted import Stall, chat_stream, chat_whole, error
@@ -33,30 +30,6 @@ x = 1
 
 [^1]: n
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Not for the whole session: while it is open, asyncio.run fails in this thread.
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def sit_down(browser, site) -> Iterator[Callable[..., Reader]]:
-    """Opens a tab for somebody; afterwards no console may have complained."""
-    tabs: list[Reader] = []
-    with ExitStack() as stack:
-
-        def sit_down(visitor, path: str = "/", **options) -> Reader:
-            reader = stack.enter_context(at_a_page(browser, visitor, site.url, **options))
-            tabs.append(reader)
-            return reader.open(path)
-
-        yield sit_down
-        assert [complaint for tab in tabs for complaint in tab.complaints] == []
 
 
 @pytest.fixture
@@ -327,7 +300,11 @@ def test_wrapped_code_stays_wrapped(reader, upstream):
 
 
 def bottom_gap(reader: Reader) -> float:
-    return reader.page.evaluate("document.documentElement.scrollHeight - innerHeight - scrollY")
+    """As a reader sees it: after the page has followed what this frame brought."""
+    return reader.page.evaluate(
+        """() => new Promise(tell => requestAnimationFrame(() => setTimeout(() =>
+            tell(document.documentElement.scrollHeight - innerHeight - scrollY))))"""
+    )
 
 
 def test_the_end_is_followed_only_while_the_reader_is_there(reader, upstream):

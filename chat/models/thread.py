@@ -12,7 +12,7 @@ from django.db.models.functions import Length
 
 from chat.models.conversation import Conversation, Message, ids_to
 
-MOST_MESSAGES = 40
+MOST_MESSAGES = 24
 MOST_CHARACTERS = 150_000  # of which the reader sees some thousand at once
 
 

@@ -6,18 +6,23 @@ from uuid import UUID, uuid4
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from chat import asking, live
+from chat import asking, forking, live
 from chat.access import conversation_for, message_for, question_for, reply_for
 from chat.accounting.budgets import Refused
-from chat.articles import article, articles, articles_of
+from chat.articles import article, articles_of
 from chat.asking import Asked, Wish
-from chat.forms import AskForm, MessageForm
-from chat.models import Message
+from chat.forms import AskForm, KeyForm, MessageForm
+from chat.markdown.plain import plain as without_markup
+from chat.models import Conversation, LanguageModel, Message
 from chat.templatetags.budget_words import over_budget
-from chat.views.pages import composer_of, conversation_groups
+from chat.views.pages import composer_of, page_of, shown_leaf
+
+NO_KEY_OF_ITS_OWN = gettext_lazy("This form has no key of its own. Reload the page and send again.")
 
 
 @require_POST
@@ -65,7 +70,8 @@ def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
     key = form.cleaned_data["key"]
-    return _asked(request, form, lambda wish: asking.regenerate(request.user, reply, wish=wish, key=key))
+    usual = LanguageModel.objects.usable().filter(completion=reply.completion_id).first()
+    return _asked(request, form, lambda wish: asking.regenerate(request.user, reply, wish=wish, key=key), usual)
 
 
 @require_POST
@@ -80,12 +86,31 @@ def go_on(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
+def fork(request: HttpRequest, pk: int) -> HttpResponse:
+    """The thread up to a message, as a conversation of its own."""
+    message, form = message_for(request.user, pk), KeyForm(request.POST)
+    if not form.is_valid():
+        return refusal(request, form.complaint, 422)
+    try:
+        made = forking.fork(request.user, message, key=form.cleaned_data["key"])
+    except forking.ReplyArriving:
+        return refusal(request, _("A reply is still arriving here. Stop it, or wait for its end."), 409)
+    except forking.KeyTaken:
+        return refusal(request, NO_KEY_OF_ITS_OWN, 409)
+    live.hint_changed(request.user.pk, made.pk)
+    if not request.headers.get("HX-Request"):
+        return redirect("conversation", made.pk)
+    return HttpResponse(headers={"HX-Redirect": reverse("conversation", args=[made.pk])})
+
+
+@require_POST
+@login_required
 def show(request: HttpRequest, pk: int) -> HttpResponse:
     """Walks to a sibling: the thread that is shown goes through it from now on, to its newest end."""
     message = message_for(request.user, pk)
     conversation = message.conversation
     conversation.show(message)
-    return _thread_changed(request, conversation)
+    return _thread_changed(request, conversation, at=message.pk)
 
 
 @require_GET
@@ -93,7 +118,8 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
 def one(request: HttpRequest, pk: int) -> HttpResponse:
     """One article, as it stands now: the page fetches it when its reply has settled."""
     message = message_for(request.user, pk)
-    context = {"article": article(message), **composer_of(request, message.conversation)}
+    leaf = shown_leaf(request, message.conversation)
+    context = {"article": article(message), **composer_of(request, message.conversation, leaf=leaf)}
     return render(request, "chat/_settled.html", context)
 
 
@@ -102,6 +128,24 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
 def source(request: HttpRequest, pk: int) -> HttpResponse:
     """The message's Markdown, for Copy."""
     return HttpResponse(message_for(request.user, pk).text, content_type="text/markdown; charset=utf-8")
+
+
+@require_GET
+@login_required
+def plain(request: HttpRequest, pk: int) -> HttpResponse:
+    """The message without its markup, for Copy as plain text."""
+    text = without_markup(message_for(request.user, pk).text)
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+
+
+@require_GET
+@login_required
+def again(request: HttpRequest, pk: int) -> HttpResponse:
+    """The models that may answer once more: a menu on the page, or a page of its own."""
+    reply = reply_for(request.user, pk)
+    model = reply.completion and reply.completion.model
+    context = {"article": article(reply), "models": LanguageModel.objects.usable(), "model": model}
+    return render(request, "chat/_again.html" if request.headers.get("HX-Request") else "chat/again.html", context)
 
 
 def refusal(request: HttpRequest, sentence: str, status: int) -> HttpResponse:
@@ -113,9 +157,14 @@ def refusal(request: HttpRequest, sentence: str, status: int) -> HttpResponse:
     return response
 
 
-def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> HttpResponse:
-    """Asks, tells the person's pages, and answers with the articles where the reply will grow."""
-    chosen = list(form.cleaned_data["model"]) or [composer_of(request, None)["model"]]
+def _asked(
+    request: HttpRequest, form: AskForm, ask: Callable[..., Asked], usual: LanguageModel | None = None
+) -> HttpResponse:
+    """Asks, tells the person's pages, and answers with the articles where the reply will grow.
+
+    `usual` is whom to ask where the form names no model.
+    """
+    chosen = list(form.cleaned_data["model"]) or [usual or composer_of(request, None)["model"]]
     if chosen == [None]:
         return refusal(request, _("No model can answer yet. An administrator has to connect a provider first."), 409)
     try:
@@ -134,7 +183,7 @@ def _asked(request: HttpRequest, form: AskForm, ask: Callable[..., Asked]) -> Ht
     except asking.ConversationGone:
         return refusal(request, _("This conversation has been deleted. Your text is kept: send it in a new one."), 409)
     except asking.KeyTaken:
-        return refusal(request, _("This form has no key of its own. Reload the page and send again."), 409)
+        return refusal(request, NO_KEY_OF_ITS_OWN, 409)
     except asking.KeyReused as reuse:
         return _key_reused(request, reuse.message)
     live.hint_queued(request.user.pk, asked.conversation.pk, asked.conversation.leaf_id)
@@ -152,7 +201,7 @@ def _answer(request: HttpRequest, asked: Asked) -> HttpResponse:
         "conversation": conversation,
         "articles": articles_of(asked.message, asked.choices),
         "key": uuid4(),
-        "parent": conversation.leaf_id,
+        "leaf": conversation.leaf_id,
         "arriving": next((completion.pk for completion in asked.completions if not completion.is_settled), None),
     }
     response = render(request, "chat/_sent.html", context)
@@ -166,14 +215,9 @@ def _replaces(asked: Asked) -> bool:
     return Message.objects.filter(conversation=first.conversation_id, parent=first.parent_id).count() > 1
 
 
-def _thread_changed(request: HttpRequest, conversation) -> HttpResponse:
+def _thread_changed(request: HttpRequest, conversation: Conversation, *, at: int | None = None) -> HttpResponse:
     conversation.refresh_from_db()
-    context = {
-        "articles": articles(conversation.thread(conversation.leaf_id)),
-        "groups": conversation_groups(request, conversation),
-        **composer_of(request, conversation),
-    }
-    response = render(request, "chat/_refreshed.html", context)
+    response = render(request, "chat/_refreshed.html", page_of(request, conversation, at=at))
     response["HX-Retarget"], response["HX-Reswap"] = "#thread", "innerMorph"
     return response
 
@@ -184,11 +228,7 @@ def _key_reused(request: HttpRequest, earlier: Message) -> HttpResponse:
     if not request.headers.get("HX-Request"):
         return refusal(request, sentence, 409)
     conversation = earlier.conversation
-    context = {
-        "sentence": sentence,
-        "articles": articles(conversation.thread(conversation.leaf_id)),
-        **composer_of(request, conversation),
-    }
+    context = {"sentence": sentence, **page_of(request, conversation)}
     response = render(request, "chat/_refreshed.html", context, status=409)
     response["HX-Retarget"], response["HX-Reswap"] = "#thread", "innerMorph"
     response["HX-Push-Url"] = f"/c/{conversation.pk}/"

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -16,6 +16,7 @@ from chat.access import conversation_for
 from chat.archive.deletion import recoverable
 from chat.articles import articles
 from chat.models import Completion, Conversation, LanguageModel
+from chat.models.thread import Thread
 
 SIDEBAR_LENGTH = 100
 
@@ -42,14 +43,31 @@ def _deleted_before(request: HttpRequest) -> Conversation | None:
 @require_GET
 @login_required
 def conversation(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return render(request, "chat/page.html", page_of(request, conversation_for(request.user, pk)))
+    """At its end; or with `at`, a message's id, around that message, in a thread that goes through it."""
+    found = conversation_for(request.user, pk)
+    return render(request, "chat/page.html", page_of(request, found, at=number_in(request, "at")))
 
 
 @require_GET
 @login_required
 def thread(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The thread as it stands, for a page that was away."""
-    return render(request, "chat/_refreshed.html", page_of(request, conversation_for(request.user, pk)))
+    found = conversation_for(request.user, pk)
+    return render(request, "chat/_refreshed.html", page_of(request, found, at=number_in(request, "at")))
+
+
+@require_GET
+@login_required
+def stretch(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """What comes `before` a message, or `after` one on the way to `leaf`: loaded as one scrolls."""
+    found = conversation_for(request.user, pk)
+    before, after = number_in(request, "before"), number_in(request, "after")
+    thread = Thread(found, before or shown_leaf(request, found))
+    if (before or after) not in thread or not found.messages.filter(pk=before or after).exists():
+        raise Http404
+    more = thread.before(before) if before else thread.after(after)
+    context = {"stretch": more, "articles": articles(more.messages), "conversation": found, "leaf": thread.leaf}
+    return render(request, "chat/_earlier.html" if before else "chat/_later.html", context)
 
 
 @require_GET
@@ -58,35 +76,61 @@ def sidebar_list(request: HttpRequest) -> HttpResponse:
     return render(request, "chat/_list.html", {"groups": conversation_groups(request)})
 
 
-def page_of(request: HttpRequest, conversation: Conversation | None) -> dict:
-    models = list(LanguageModel.objects.usable())
+def page_of(request: HttpRequest, conversation: Conversation | None, *, at: int | None = None) -> dict:
+    """The whole page; with `at`, around that message."""
+    if conversation is None:
+        return {"articles": [], "groups": conversation_groups(request), **composer_of(request, None)}
+    shown = thread_of(conversation, at=at)
     return {
-        "conversation": conversation,
-        "articles": articles(conversation.thread(conversation.leaf_id)) if conversation else [],
+        **shown,
         "groups": conversation_groups(request, conversation),
-        **composer_of(request, conversation, models),
+        **composer_of(request, conversation, leaf=shown["stretch"].leaf),
     }
 
 
-def composer_of(request: HttpRequest, conversation: Conversation | None, models: list[LanguageModel] | None = None):
-    """What the composer and the model picker show: the fresh key, where a message goes, and to which model."""
-    models = list(LanguageModel.objects.usable()) if models is None else models
+def thread_of(conversation: Conversation, *, at: int | None = None) -> dict:
+    """What is shown of a thread: its end, or what is around a message of it."""
+    thread = Thread.through(conversation, at)
+    shown = thread.around(at) if at in thread else thread.end()
+    return {"stretch": shown, "articles": articles(shown.messages)}
+
+
+def composer_of(request: HttpRequest, conversation: Conversation | None, *, leaf: int | None = None) -> dict:
+    """What the composer and the model picker show: the fresh key, where a message goes, and to which model.
+
+    `leaf` is the end of the thread on the page, where that is not the one that is remembered.
+    """
+    models = list(LanguageModel.objects.usable())
+    shown = leaf or (conversation.leaf_id if conversation else None)
     return {
         "key": uuid4(),
-        "parent": conversation.leaf_id if conversation else None,
+        "leaf": shown,
         "models": models,
         "model": _chosen(request, conversation, models),
         "conversation": conversation,
-        "arriving": _arriving(conversation),
+        "arriving": _arriving(shown),
     }
 
 
-def _arriving(conversation: Conversation | None) -> int | None:
-    """A completion that is not settled and was asked for with the thread's last one: what Stop stops."""
-    if conversation is None or conversation.leaf is None or conversation.leaf.completion is None:
+def number_in(request: HttpRequest, name: str) -> int | None:
+    """A message's id in the address; what is none is as good as no number."""
+    try:
+        number = int(request.GET.get(name, ""))
+    except ValueError:
         return None
-    together = Completion.objects.unsettled().filter(ask=conversation.leaf.completion.ask)
-    return together.values_list("pk", flat=True).first()
+    return number if 0 < number < 2**63 else None
+
+
+def shown_leaf(request: HttpRequest, conversation: Conversation) -> int | None:
+    """The end of the thread that the page shows, which may not be the one that is remembered."""
+    leaf = number_in(request, "leaf")
+    return leaf if leaf and conversation.messages.filter(pk=leaf).exists() else conversation.leaf_id
+
+
+def _arriving(leaf: int | None) -> int | None:
+    """A completion that is not settled and was asked for with the thread's last one: what Stop stops."""
+    asked = Completion.objects.filter(messages=leaf).values("ask")
+    return Completion.objects.unsettled().filter(ask__in=asked).values_list("pk", flat=True).first() if leaf else None
 
 
 def _chosen(

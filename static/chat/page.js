@@ -30,7 +30,7 @@ const socket = new PageSocket("/socket/", {
   received(message) { heard[message.type]?.(message) },
   lost(tries) {
     connection("away");
-    awayTimer ??= setTimeout(() => { net.textContent = words.reconnecting }, AWAY_AFTER);
+    awayTimer ??= setTimeout(() => tellAway(words.reconnecting), AWAY_AFTER);
     if (tries > 0) lookForSession();
   },
   signedOut: () => sessionEnded(),
@@ -45,7 +45,16 @@ function connection(state) {
 function awayIs(sentence) {
   clearTimeout(awayTimer);
   awayTimer = undefined;
+  tellAway(sentence);
+}
+
+function tellAway(sentence) {
   net.textContent = sentence;
+  // Whether it still arrives nobody here knows.
+  if (sentence) for (const state of thread.querySelectorAll("[data-status=queued] .facts .with, [data-status=live] .facts .with")) {
+    state.textContent = words.unheard;
+    state.className = "unheard";
+  }
 }
 
 const heard = {
@@ -83,6 +92,7 @@ const heard = {
   },
 };
 
+const inSight = () => document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("article") ?? thread.querySelector("article");
 const idOf = article => Number(article.id.slice("message-".length));
 
 // One watch for each completion whose article is on the page, however many choices it has.
@@ -125,16 +135,20 @@ async function bring(target, address, swap, facts) {
   fetching.delete(address);
 }
 
-function refreshThread() {
-  const { conversation } = form.dataset;
-  if (conversation) bring(thread, `/c/${conversation}/thread/`, "innerMorph", () => ({ askedAt: changes }));
+// The end of the thread that is remembered; a page that shows something else keeps to the message that is in sight.
+function refreshThread({ end = false } = {}) {
+  const { conversation, aside } = form.dataset;
+  if (!conversation) return;
+  const at = end || !(byId("later") || aside !== undefined) ? null : inSight();
+  return bring(thread, `/c/${conversation}/thread/${at ? `?at=${idOf(at)}` : ""}`, "innerMorph", () => ({ askedAt: changes }));
 }
-const refreshMessage = id => bring(byId(`message-${id}`), `/messages/${id}/`, "outerMorph");
+const refreshMessage = id => bring(byId(`message-${id}`), `/messages/${id}/?leaf=${form.elements.parent.value}`, "outerMorph");
 const refreshList = () => bring(list, "/list/", "innerMorph");
 
 // A container that grows belongs to its frames: a morph would take back what has come since it was saved.
 htmx.registerExtension("growing", {
-  htmx_before_morph_node: (_, { oldNode, newNode }) => !(growing.has(oldNode) && newNode.classList.contains("growing")),
+  htmx_before_morph_node: (_, { oldNode, newNode }) =>
+    !newNode.hasAttribute?.("data-kept") && !(growing.has(oldNode) && newNode.classList.contains("growing")),
   // The key of a send that is under way stays, so that a repetition of it is known as one.
   htmx_before_morph_attr: element => !(sending && element.name === "key"),
 });
@@ -153,24 +167,63 @@ on("before:request", ctx => {
 on("before:swap", (ctx, event) => {
   if (isRefresh(ctx) && ctx.askedAt !== changes) { event.preventDefault(); fetching.set(ctx.request.action, true); return }
   if (changesThread(ctx)) changes++;
-  // What an earlier look has already brought is not shown twice.
-  for (const { type, swapSpec, fragment } of event.detail.tasks)
-    if (type === "main" && swapSpec.style === "beforeend") for (const { id } of fragment.querySelectorAll("article, .lineup")) byId(id)?.remove();
+  for (const { type, swapSpec, fragment } of event.detail.tasks) {
+    if (type !== "main") continue;
+    // What an earlier look has already brought is not shown twice.
+    if (swapSpec.style === "beforeend") for (const { id } of fragment.querySelectorAll("article, .lineup")) byId(id)?.remove();
+    if (targetOf(ctx) === thread && swapSpec.style === "innerMorph") keepAbove(fragment);
+  }
+  // What was sent from the middle of a thread stands at its end, before which the rest is fetched anew.
+  ctx.fromMiddle = changesThread(ctx) && ctx.sourceElement === form && byId("later");
+  if (ctx.fromMiddle) thread.replaceChildren();
+  if (changesThread(ctx)) ctx.hold = held(ctx);
 });
+
+// A thread comes in stretches. What precedes a message never changes: what the reader has loaded above stays.
+function keepAbove(fragment) {
+  const above = [];
+  let node = byId(fragment.querySelector("article")?.id)?.closest("#thread > *");
+  while ((node = node?.previousElementSibling)) above.unshift(node);
+  if (!above.some(node => node.matches("article"))) return;
+  fragment.querySelector("#earlier")?.remove();
+  fragment.prepend(...above.map(node => node.cloneNode(false)));
+  for (const stub of [...fragment.children].slice(0, above.length)) stub.dataset.kept = "";
+}
+
+// What stays in its place on the screen, and who has the focus, while the thread changes above it or in it.
+function held({ sourceElement, request }) {
+  if (sourceElement.closest("#earlier")) return following ? null : inPlace(thread.querySelector("article"));
+  const [, shown] = request.action.match(/^\/messages\/(\d+)\/show\/$/) ?? [];
+  const old = sourceElement.closest("article");
+  if (!shown || !old) return;
+  leave();
+  return inPlace(old, `message-${shown}`, sourceElement.dataset.way);
+}
+
+function inPlace(old, id = old?.id, way) {
+  const top = old?.getBoundingClientRect().top;
+  return () => {
+    const now = byId(id);
+    if (!now) return;
+    scrollBy({ top: now.getBoundingClientRect().top - top, behavior: "instant" });
+    if (way) (now.querySelector(`.branch [data-way=${way}]:enabled`) ?? now.querySelector(".branch button:enabled"))?.focus({ preventScroll: true });
+  };
+}
 
 on("after:swap", ctx => {
   const done = ctx.response?.status === 200;
+  ctx.hold?.();
   if (done && ctx.sourceElement === form) {
     follow();
     setTimeout(refreshList, AFTER_FIRST_WORD);
     // Of answers side by side, the one that is gone on with stays.
-    if (thread.querySelector(".lineup:not(:last-child)")) refreshThread();
+    if (ctx.fromMiddle || thread.querySelector(".lineup:not(:last-child)")) refreshThread({ end: true });
   }
   // What was refused because of it can be done now.
   if (done && ctx.target?.matches?.("article") && ctx.target.dataset.status !== "live") notice.querySelector(".refusal")?.remove();
   if (done && ctx.request.method === "POST" && changesThread(ctx)) notice.replaceChildren();
   const address = ctx.hx?.pushurl;
-  if (address && address !== location.pathname) history.pushState(null, "", address);
+  if (address && address !== location.pathname + location.search) history.pushState(null, "", address);
   markCurrent();
   localTimes();
   watch();
@@ -280,9 +333,10 @@ async function copy(text, button) {
   if (!await toClipboard(text)) return;
   button.classList.add("done");
   byId("announcement").textContent = words.copied;
-  const icon = button.querySelector("use");
+  const icon = button.querySelector("use"), before = icon?.getAttribute("href");
+  if (before === "#i-check") return;
   icon?.setAttribute("href", "#i-check");
-  setTimeout(() => { button.classList.remove("done"); icon?.setAttribute("href", "#i-copy") }, 1500);
+  setTimeout(() => { button.classList.remove("done"); icon?.setAttribute("href", before) }, 1500);
 }
 
 async function toClipboard(text) {
@@ -310,11 +364,13 @@ function copyOldWay(text) {
   return done;
 }
 
-const sourceOf = async id => {
-  const answer = await fetch(`/messages/${id}/source/`);
-  if (!answer.ok || answer.redirected) throw new Error(`source of message ${id}: ${answer.status}`);
+const textOf = async address => {
+  const answer = await fetch(address);
+  if (!answer.ok || answer.redirected) throw new Error(`${address}: ${answer.status}`);
   return answer.text();
 };
+const sourceOf = id => textOf(`/messages/${id}/source/`);
+const linkTo = id => `${location.origin}/c/${form.dataset.conversation}/?at=${id}#message-${id}`;
 
 // --- editing in place
 
@@ -394,7 +450,38 @@ menu.querySelector("form").addEventListener("submit", event => {
 
 // --- clicks: by what they are to do
 
+const messageMenu = byId("message-menu"), againMenu = byId("again-menu");
+
+// Beside what opened it, with the focus in it.
+async function openBeside(menu, link, filled) {
+  menu.dataset.message = idOf(link.closest("article"));
+  await filled;
+  menu.showPopover({ source: link });
+  menu.querySelector("button")?.focus();
+}
+
+// What a menu's button is to copy; its outcome is shown where the menu was opened.
+function copyFrom(menu, text) {
+  const opener = byId(`message-${menu.dataset.message}`)?.querySelector("[data-act=more]");
+  menu.hidePopover();
+  copy(text, opener ?? menu);
+}
+
+async function fork(id) {
+  messageMenu.hidePopover();
+  await htmx.ajax("POST", `/messages/${id}/fork/`, { source: messageMenu, target: notice, swap: "none", values: { key: uuid() } });
+}
+
+againMenu.addEventListener("submit", () => againMenu.hidePopover());
+
 const acts = {
+  more: link => openBeside(messageMenu, link),
+  again: link => openBeside(againMenu, link, htmx.ajax("GET", link.pathname, { source: link, target: againMenu, swap: "innerHTML" })),
+  "copy-plain": () => copyFrom(messageMenu, textOf(`/messages/${messageMenu.dataset.message}/plain/`)),
+  "copy-link": () => copyFrom(messageMenu, Promise.resolve(linkTo(messageMenu.dataset.message))),
+  fork: () => fork(messageMenu.dataset.message),
+  details: link => import("./details.js").then(panel => panel.open(link)),
+  "copy-beside": button => copy(Promise.resolve(button.previousElementSibling.textContent), button),
   copy: button => copy(sourceOf(idOf(button.closest("article"))), button),
   edit: button => edit(button.dataset.message ? byId(`message-${button.dataset.message}`) : button.closest("article")),
   ask: button => write(`${button.textContent.trim()} `),
@@ -420,6 +507,10 @@ const actsInText = {
 
 document.addEventListener("click", event => {
   const button = event.target.closest?.("[data-act]");
+  if (button?.matches("a") && acts[button.dataset.act]) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+  }
   if (button) (button.closest("[hx-ignore]") ? actsInText : acts)[button.dataset.act]?.(button);
 });
 
@@ -487,7 +578,7 @@ box.addEventListener("keydown", event => {
 
 addEventListener("keydown", event => {
   if (isComposing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (document.querySelector("dialog[open], :popover-open")) return;
+  if (document.querySelector("dialog:modal, :popover-open")) return;
   if (event.key === "Escape") return form.querySelector(".stop")?.click();
   if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
   if (event.key === "?") { event.preventDefault(); byId("keys").showModal() }
@@ -519,4 +610,15 @@ function localTimes() {
 
 localTimes();
 markCurrent();
-if (thread.querySelector("article") && !location.hash) follow();
+if (byId("panel").open) import("./details.js").then(panel => panel.adopt());
+
+// A link to a message that is not on the page leads to the stretch of the thread where it stands.
+const linked = () => location.hash.startsWith("#message-") && byId(location.hash.slice(1));
+function toLinked() {
+  const [, id] = location.hash.match(/^#message-(\d+)$/) ?? [];
+  if (id && !linked() && !location.search.includes(`at=${id}`)) location.replace(`?at=${id}${location.hash}`);
+}
+addEventListener("hashchange", toLinked);
+toLinked();
+
+if (thread.querySelector("article") && !linked()) follow();
