@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser import PHONE, WIDE, Reader
 from tests.scripted import Stall, chat_stream, error
+from tests.site import wait_for
 
 TEXT = ["Here is *some* text.\n\n", "```python\nx = 1\n```\n\n", *(f"word{n} " for n in range(20))]
 
@@ -62,6 +63,7 @@ def test_every_end_has_its_details(sit_down, site, alice, upstream, status):
         with alice.socket() as socket:
             socket.watch(sent.completion)
             assert "Some" in str(socket.next("frame"))
+        wait_for(lambda: "text" in str([row["content"] for row in site.rows("SELECT content FROM chat_segment")]))
         if status == "stopped":
             alice.post(f"/completions/{sent.completion}/stop/")
         else:
@@ -74,6 +76,17 @@ def test_every_end_has_its_details(sit_down, site, alice, upstream, status):
         expect(panel).to_contain_text(words)
     assert (panel.get_by_role("heading", name="Speed").count() > 0) == (status in ("cut", "stopped", "lost"))
     assert reader.axe() == []
+
+
+def test_details_of_a_reply_that_arrives_are_told_anew_when_it_ends(sit_down, site, alice, upstream):
+    upstream.script("tiny", chat_stream(["Some", " text"], then=[Stall()]))
+    reader = sit_down(alice).connected()
+    reader.send("Go")
+    expect(reader.replies.last).to_contain_text("Some text")
+    panel = details_of(reader)
+    expect(panel).to_contain_text("Still arriving")
+    reader.button("Stop").click()
+    expect(panel).to_contain_text("after the wish to end it")
 
 
 def test_without_javascript_the_details_have_an_address(sit_down, site, alice):

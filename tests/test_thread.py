@@ -82,7 +82,7 @@ def test_a_link_to_a_message_opens_the_thread_around_it(sit_down, site, alice, a
     expect(message(reader, ids[100])).to_be_in_viewport()
     reader.connected()
     expect(message(reader, ids[100 - MOST // 2])).to_be_attached()
-    reader.page.get_by_role("link", name="Later messages").click()
+    reader.page.evaluate("document.querySelector('#later a').click()")
     expect(message(reader, ids[100 + MOST])).to_be_attached()
     assert shown(reader) == list(range(shown(reader)[0], shown(reader)[-1] + 1))
 

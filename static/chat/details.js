@@ -3,10 +3,13 @@ import { GrowingDocument } from "./document.js";
 
 const panel = document.getElementById("panel");
 const narrow = matchMedia("(width < 50rem)");
-let opener = null, replay = null;
+let opener = null, replay = null, address = location.pathname;
+
+const load = () => htmx.ajax("GET", address, { source: panel, target: panel, swap: "innerHTML" });
 
 export async function open(link) {
-  await Promise.all([styles(), htmx.ajax("GET", link.pathname, { source: panel, target: panel, swap: "innerHTML" })]);
+  address = link.pathname;
+  await Promise.all([styles(), load()]);
   if (!panel.querySelector("#details-head")) return;   // what went wrong is said beside the composer
   if (panel.open) panel.close();
   opener = link;
@@ -20,6 +23,11 @@ export function adopt() {
   if (narrow.matches) { panel.close(); panel.showModal() }
   begin();
 }
+
+// Of a reply that was still arriving there is more to tell now.
+document.addEventListener("settled", ({ detail: messages }) => {
+  if (panel.open && messages.some(id => address === `/messages/${id}/details/`)) load().then(begin);
+});
 
 function begin() {
   replay?.pause();

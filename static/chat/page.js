@@ -77,6 +77,7 @@ const heard = {
   settled({ completion, messages }) {
     ended.add(String(completion));
     for (const id of messages) if (byId(`message-${id}`)) refreshMessage(id);
+    document.dispatchEvent(new CustomEvent("settled", { detail: messages }));
     // A choice that never sent anything is removed at settling.
     const gone = [...thread.querySelectorAll(`[data-completion="${completion}"]`)].some(article => !messages.includes(idOf(article)));
     if (gone) refreshThread();
