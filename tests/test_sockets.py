@@ -130,11 +130,11 @@ def test_a_page_that_never_acknowledges_is_dropped_and_the_reply_goes_on(site, a
 
 def test_a_page_that_never_acknowledges_is_owed_little_more_than_a_mebibyte_of_any_reply(site, alice, upstream):
     """It joins late: its first frame would hold more than a million characters."""
-    upstream.script("tiny", chat_stream(["`many` words, " * 20_000 + "\n\n"] * 3, every=0.0, then=[Stall()]))
+    upstream.script("tiny", chat_stream(["`many` words, " * 20_000 + "\n\n"] * 5, every=0.0, then=[Stall()]))
     sent = alice.send("Go", model="tiny")
     with alice.socket() as reader:
         reader.watch(sent.completion)
-        wait_for(lambda: _saved(site) > 800_000)
+        wait_for(lambda: _saved(site) > 1_300_000)
         page = alice.socket()
         page.watch(sent.completion)
         sizes = []

@@ -84,7 +84,8 @@ def test_a_link_to_a_message_opens_the_thread_around_it(sit_down, site, alice, a
     expect(message(reader, ids[100 - MOST // 2])).to_be_attached()
     reader.page.evaluate("document.querySelector('#later a').click()")
     expect(message(reader, ids[100 + MOST])).to_be_attached()
-    assert shown(reader) == list(range(shown(reader)[0], shown(reader)[-1] + 1))
+    there = shown(reader)
+    assert there == list(range(there[0], there[-1] + 1))
 
 
 def test_a_link_to_no_message_of_the_conversation_opens_its_end(sit_down, site, alice):
