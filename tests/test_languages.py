@@ -184,8 +184,10 @@ def test_chinese_is_set_as_chinese_and_never_exclaims():
 NAMES = {"Chat", "English", "Cookie", "Enter", "Shift", "Esc", "token", "alice", "root", "tiny", "demo", "Demo"}
 NAMES |= {word for profile in PROFILES.values() for word in re.findall("[A-Za-z-]+", profile.label)}
 NAMES |= {"URL", "API", "HTTP", "TLS", "LM", "Studio", "http", "https", "ms"}
+NAMES |= {"USD", "EUR", "CNY", "GBP", "ISO", "CSV", "UTF", "JSON", "MB", "KB", "zip", "tokens", "Markdown"}
+NAMES |= {"ChatGPT", "Open", "WebUI", "LibreChat", "html", "md", "txt", "json"}
 # What the script fills in, addresses, and variables.
-NO_WORDS = r"\{\w+\}|\w[\w-]*(?:[./:]+[\w-]+)+|[A-Z]+(?:_[A-Z]+)+"
+NO_WORDS = r"\{\w+\}|\w[\w-]*(?:[./:]+[\w-]+)+|[A-Za-z]+(?:_[A-Za-z]+)+"
 SPOKEN = {"aria-label", "title", "placeholder", "alt"}
 UNSEEN = {"script", "style", "code", "kbd"}
 
@@ -391,6 +393,96 @@ def test_the_pages_of_providers_are_in_chinese(site, upstream):
     }
     assert "私有网络" in pages["a private address"].text and "没有服务在监听" in pages["nothing listens"].text
     assert "至少 5 秒" in pages["a model without figures"].text and 'class="steps"' in pages["checked"].text
+    assert left_in_english(pages) == {}
+
+
+def uploaded(visitor: Visitor, path: str, name: str, content: bytes) -> httpx.Response:
+    headers = {"X-CSRFToken": visitor.http.cookies["csrftoken"], "Origin": visitor.site.url}
+    return visitor.http.post(path, files={"file": (name, content)}, headers=headers)
+
+
+def test_the_pages_of_prices_are_in_chinese(site):
+    root = in_chinese(site.visitor("root"))
+    site.change("UPDATE chat_person SET is_staff = 1, is_superuser = 1 WHERE username = 'root'")
+    (model,) = site.rows("SELECT id FROM chat_languagemodel WHERE name = 'tiny'")
+    place, head = f"/prices/{model['id']}/", "model,currency,input_mtok,output_mtok"
+    wrong = f"{head}\ntiny,元,,1\n没有,USD,甲,-1\n"
+    price = {"currency": "USD", "input_mtok": "0.5", "output_mtok": "2"}
+    pages = {
+        "unpriced": root.http.get("/prices/?all"),
+        "no price": root.post(place, htmx=False, currency="元", input_mtok="甲", output_mtok="-1", day="明天"),
+        "none yet": root.http.get(place),
+        "set": root.http.get(root.post(place, htmx=False, **price).headers["Location"]),
+        "set for later": root.http.get(root.post(place, htmx=False, day="2999-01-31", **price).headers["Location"]),
+        "all": root.http.get("/prices/"),
+        "no file": root.post("/prices/import/", htmx=False),
+        "a wrong file": uploaded(root, "/prices/import/", "价.csv", wrong.encode()),
+        "an empty file": uploaded(root, "/prices/import/", "价.csv", head.encode()),
+    }
+    assert "2999年1月31日" in pages["set for later"].text and "第 2 行：" in pages["a wrong file"].text
+    assert left_in_english(pages) == {}
+
+
+def test_the_pages_of_budgets_and_what_they_refuse_are_in_chinese(site, reader):
+    root = in_chinese(site.visitor("root"))
+    site.change("UPDATE chat_person SET is_staff = 1, is_superuser = 1 WHERE username = 'root'")
+    pages = {"none": root.http.get("/budgets/"), "nothing typed": root.post("/budgets/new/", htmx=False)}
+    pages["a group"] = root.http.get(root.post("/groups/", htmx=False, name="组").headers["Location"])
+    pages["the group again"] = root.post("/groups/", htmx=False, name="组")
+    budget = {"whose": "everybody", "unit": "tokens", "hard": "2", "soft": "1"}
+    for period in ("month", "once"):
+        root.post("/budgets/new/", htmx=False, period=period, **budget)
+    pages["twice"] = root.post("/budgets/new/", htmx=False, period="once", **budget)
+    for row in site.rows("SELECT id, period FROM chat_budget"):
+        place = f"/budgets/{row['id']}/"
+        pages[f"{row['period']}, nothing typed"] = root.post(f"{place}more/", htmx=False)
+        more = {"amount": "1", "day": "2999-01-31", "note": "多"}
+        pages[row["period"]] = root.http.get(root.post(f"{place}more/", htmx=False, **more).headers["Location"])
+        pages[f"{row['period']}, upside down"] = root.post(place, htmx=False, soft="9", hard="1.5")
+    pages["all"] = root.http.get("/budgets/")
+    pages["refused"] = reader.post("/c/", text="你好", key=str(uuid.uuid4()))
+    assert pages["refused"].status_code == 409 and "全站预算" in pages["refused"].text
+    assert left_in_english(pages) == {}
+
+
+def test_what_is_taken_along_and_brought_in_is_told_in_chinese(site, reader):
+    sent = reader.send("你好")
+    site.settled(sent.completion)
+    site.change("UPDATE chat_message SET text = '好', reasoning = '想' WHERE id = ?", sent.reply)
+    pages = {"nothing yet": reader.http.get("/your-data/"), "no file": reader.post("/your-data/imports/")}
+    pages |= {form: reader.http.get(f"/c/{sent.conversation}/export/{form}/") for form in ("html", "markdown", "text")}
+    pages["to print"] = reader.http.get(f"/c/{sent.conversation}/print/")
+    brought = [("话.json", reader.http.get(f"/c/{sent.conversation}/export/json/").content), ("话.json", b"[{}, 1]")]
+    for number, file in enumerate([*brought, ("话.zip", b"PK")]):
+        answer = uploaded(reader, "/your-data/imports/", *file)
+        wait_for(lambda: site.rows("SELECT 1 FROM chat_import WHERE ended IS NULL") == [])
+        pages[f"import {number}"] = reader.http.get(answer.headers["Location"])
+    pages["empty"] = uploaded(reader, "/your-data/imports/", "话.json", b"")
+    pages["imports"] = reader.http.get("/your-data/")
+    assert {name for name, page in pages.items() if page.status_code != 200} == {"no file", "empty"}
+    assert left_in_english(pages) == {}
+
+
+def test_sharing_deleting_and_retention_are_told_in_chinese(site, reader):
+    sent = reader.send("你好")
+    site.settled(sent.completion)
+    share, deleted = f"/c/{sent.conversation}/share/", "/your-data/deleted/"
+    pages = {"shared": reader.post(share, htmx=False, days="7"), "for how long": reader.post(share, htmx=False)}
+    link = re.search(r'id="link" readonly value="([^"]+)"', pages["shared"].text)[1]
+    site.change("UPDATE chat_message SET text = '好'")
+    pages["the link"] = reader.http.get(link)
+    pages["links"] = reader.http.get("/your-data/")
+    reader.post(f"/c/{sent.conversation}/delete/", htmx=False)
+    pages["deleted"] = reader.http.get(deleted)
+    pages["restored"] = reader.http.get(
+        reader.post(deleted, htmx=False, act="restore", conversation=sent.conversation).headers["Location"]
+    )
+    site.change("UPDATE chat_person SET is_staff = 1, is_superuser = 1")
+    site.change("UPDATE chat_conversation SET active = '2024-03-05 12:00:00'")
+    pages |= {f"retention{query}": reader.http.get(f"/retention/{query}") for query in ("", "?days=3", "?days=30")}
+    pages["part"] = reader.http.get("/your-data/delete/")
+    pages["wrong password"] = reader.post("/your-data/delete/now/", htmx=False, what="data", password="?")
+    assert "2024年3月5日" in pages["retention?days=30"].text and "最近删除" in pages["deleted"].text
     assert left_in_english(pages) == {}
 
 
