@@ -185,7 +185,7 @@ NAMES = {"Chat", "English", "Cookie", "Enter", "Shift", "Esc", "token", "alice",
 NAMES |= {word for profile in PROFILES.values() for word in re.findall("[A-Za-z-]+", profile.label)}
 NAMES |= {"URL", "API", "HTTP", "TLS", "LM", "Studio", "http", "https", "ms"}
 NAMES |= {"USD", "EUR", "CNY", "GBP", "ISO", "CSV", "UTF", "JSON", "MB", "KB", "zip", "tokens", "Markdown"}
-NAMES |= {"ChatGPT", "Open", "WebUI", "LibreChat", "html", "md", "txt", "json"}
+NAMES |= {"ChatGPT", "Open", "WebUI", "LibreChat", "html", "md", "txt", "json", "JavaScript"}
 # What the script fills in, addresses, and variables.
 NO_WORDS = r"\{\w+\}|\w[\w-]*(?:[./:]+[\w-]+)+|[A-Za-z]+(?:_[A-Za-z]+)+"
 SPOKEN = {"aria-label", "title", "placeholder", "alt"}
@@ -294,6 +294,22 @@ def test_nothing_english_is_left_on_a_page_with_replies_of_all_kinds(site, reade
     shown = pages["all kinds"].text
     assert "输出 3，准确" in shown and "保存的就是你看到的内容。" in shown
     assert "已停止" in shown and "提供方出错：密钥被拒绝" in shown and "被提供方截断" in shown
+
+
+def test_the_details_of_a_reply_are_told_in_chinese(site, reader, upstream):
+    upstream.script("tiny", chat_stream(["一", "二", "三"], every=0.05, usage=(9, 3)))
+    first = reader.send("你好")
+    pages = {"arriving": reader.http.get(f"/messages/{first.reply}/details/")}
+    site.settled(first.completion)
+    pages["complete"] = reader.http.get(f"/messages/{first.reply}/details/")
+    pages["again"] = reader.http.get(f"/messages/{first.reply}/again/")
+    for source in ("looked up", "counted", "estimated", "not sent"):
+        site.change("UPDATE chat_completion SET usage_source = ?", source)
+        pages[source] = reader.http.get(f"/messages/{first.reply}/details/")
+    fork = reader.post(f"/messages/{first.reply}/fork/", htmx=False, key=str(uuid.uuid4()))
+    pages["fork"] = reader.http.get(fork.headers["Location"])
+    assert {name: page.status_code for name, page in pages.items() if page.status_code != 200} == {}
+    assert left_in_english(pages) == {}
 
 
 def test_answers_side_by_side_are_told_in_chinese(make_site, upstream):
