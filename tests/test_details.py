@@ -46,7 +46,7 @@ ENDS = {
         ["Cut off by the provider", "≈ ", "our own estimates"],
     ),
     "failed": (error(401, "Invalid Authentication"), ["the key is refused", "Invalid Authentication", "Attempts"]),
-    "stopped": (chat_stream(["Some", " text"], then=[Stall()]), ["Stopped", "after the wish to end it"]),
+    "stopped": (chat_stream(["Some", " text"], then=[Stall()]), ["Stopped", "after it was told to end"]),
     "lost": (chat_stream(["Some", " text"], then=[Stall()]), ["Interrupted by a restart", "killed"]),
     "abandoned": (chat_stream([], then=[Stall()]), ["You left before it began"]),
 }
@@ -86,7 +86,7 @@ def test_details_of_a_reply_that_arrives_are_told_anew_when_it_ends(sit_down, si
     panel = details_of(reader)
     expect(panel).to_contain_text("Still arriving")
     reader.button("Stop").click()
-    expect(panel).to_contain_text("after the wish to end it")
+    expect(panel).to_contain_text("after it was told to end")
 
 
 def test_without_javascript_the_details_have_an_address(sit_down, site, alice):

@@ -111,7 +111,7 @@ def test_without_a_script_the_form_sends_the_file(site, alice, sit_down):
     reader = sit_down(alice, "/your-data/", java_script_enabled=False)
     reader.page.set_input_files("#file", CHATGPT)
     reader.button("Import").click()
-    expect(reader.page.get_by_role("heading", name="Import")).to_be_visible()
+    expect(reader.page.get_by_role("heading", name="Import", level=1)).to_be_visible()
     assert done(site)["made"] == 2
 
 

@@ -15,7 +15,7 @@ SENTENCES = {
     "no_id": _("One of its messages has no id."),
     "bad_message": _("Message %s has no proper id, parent or role."),
     "no_completion": _("Message %s names a completion that is not in the file."),
-    "tangled": _("What is told again and again in it comes to more than 64 MB."),
+    "tangled": _("What it repeats comes to more than 64 MB."),
     "nested": _("It is nested too deeply. Export it without “recursive”."),
     "newer": _("It was written by a newer version of this site: format %s."),
     "deleted": _("It is among your recently deleted conversations: restore it there, or delete it for good first."),
@@ -28,7 +28,7 @@ SENTENCES = {
     "bad_zip": _("The zip cannot be read: it is damaged, or not whole."),
     "no_conversations": _("There is no conversations.json in the zip, nor any other file of conversations."),
     "encrypted": _("The zip is encrypted. Unpack it, and import what was in it."),
-    "packed_otherwise": _("The zip is packed by another method than usual. Pack it again, or import what is in it."),
+    "packed_otherwise": _("The zip uses an unusual compression method. Pack it again, or import what is in it."),
     "bomb": _("The zip unpacks to far more than conversations do. It was read no further."),
     "never_whole": _("The file was never received whole."),
 }  # fmt: skip
