@@ -6,7 +6,7 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 DATABASE_READY = $(BIN)/python manage.py migrate --verbosity 0 && $(BIN)/python manage.py collectstatic --noinput --verbosity 0
 
-.PHONY: run test lint lock bench messages
+.PHONY: run test lint lock bench try-real messages
 
 run: .venv/runtime
 	@$(DATABASE_READY)
@@ -30,6 +30,10 @@ messages: .venv/dev
 	@$(BIN)/python manage.py makemessages --all --no-location --no-wrap --no-obsolete \
 		--ignore .venv --ignore tests --ignore benchmarks --ignore var
 	@$(BIN)/python manage.py compilemessages --ignore .venv
+
+# Real servers, in environments of their own below var/real. The first time, llama.cpp is compiled. SERVERS=litellm: one.
+try-real: .venv/dev
+	@$(BIN)/python -m tests.real $(SERVERS)
 
 # Regenerates the lock files. They name no index, so that any mirror serves.
 lock: .venv/dev

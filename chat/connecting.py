@@ -51,11 +51,17 @@ def connect_environment() -> None:
 
 
 def _spoken_at(address: str, name: str) -> str:
-    """The profile to assume. OPENAI_BASE_URL may name any server: a known host's own, or the cautious default."""
+    """The profile to assume. OPENAI_BASE_URL may name any server that speaks so: a known host's, or the default."""
     if name != "openai" or address == PROFILES[name].base_url:
         return name
-    hosts = {urlsplit(profile.base_url).netloc: known for known, profile in PROFILES.items() if profile.base_url}
-    return hosts.get(urlsplit(address).netloc, "default")
+    speakers = {known: profile for known, profile in PROFILES.items() if profile.dialect == "openai_chat"}
+    there = [known for known, profile in speakers.items() if host_of(profile.base_url) == host_of(address)]
+    return there[0] if len(there) == 1 else "default"  # several listen at port 8000
+
+
+def host_of(base_url: str) -> str:
+    """With its port."""
+    return urlsplit(base_url).netloc
 
 
 def connect_demo() -> None:
@@ -126,6 +132,7 @@ def remove(provider: Provider) -> bool:
         provider.save(update_fields=["enabled"])
         return False
     with transaction.atomic():
+        Price.objects.filter(model__provider=provider).delete()
         provider.models.all().delete()
         provider.delete()
     return True
@@ -136,10 +143,10 @@ def list_models(provider: Provider) -> Failure | None:
     try:
         listed = client.list_models(provider.endpoint)
     except client.UpstreamError as error:
-        provider.note_trouble(str(error))
+        provider.note_failure(error.failure)
         logger.warning("%s: cannot list models: %s", provider, provider.trouble)
         return error.failure
-    provider.note_trouble("")
+    provider.note_failure(None)
     _add_models(provider, listed)
     return None
 
@@ -177,7 +184,12 @@ def _provider(profile: str, base_url: str, key_variable: str) -> Provider:
     there = Provider.objects.filter(base_url=base_url, profile=profile).order_by("pk")
     found = there.filter(key_variable=key_variable).first() or there.first()
     return found or Provider.objects.create(
-        name=free_name(profile, base_url), profile=profile, base_url=base_url, key_variable=key_variable, local=True
+        name=free_name(profile, base_url),
+        profile=profile,
+        base_url=base_url,
+        key_variable=key_variable,
+        local=True,
+        max_streams=PROFILES[profile].streams_at_once,
     )
 
 
@@ -189,7 +201,7 @@ def is_nearby(facts: Profile) -> bool:
 def free_name(profile: str, base_url: str) -> str:
     """It says where it is, when it is not where the profile says, and which it is, when there are several."""
     facts = PROFILES[profile]
-    name = facts.label if base_url == facts.base_url else f"{facts.label} ({urlsplit(base_url).netloc})"
+    name = facts.label if base_url == facts.base_url else f"{facts.label} ({host_of(base_url)})"
     taken = set(Provider.objects.values_list("name", flat=True))
     names = (f"{name[:74]} {number}" if number > 1 else name[:80] for number in count(1))
     return next(name for name in names if name not in taken)

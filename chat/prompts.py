@@ -5,6 +5,7 @@ from chat.models import Completion, LanguageModel, Message
 from chat.models.conversation import ids_to
 from chat.tokens import Estimate, prompt_estimate
 from chat.upstream.contract import Call, Turn
+from chat.upstream.profiles import Profile
 
 ROLES = {Message.Role.SYSTEM: "system", Message.Role.USER: "user", Message.Role.ASSISTANT: "assistant"}
 SHARE_OF_ANSWER = 4  # an answer's room is at most a quarter of the window, whatever its limit
@@ -34,7 +35,7 @@ def call_for(completion: Completion) -> tuple[Call, int]:
         model=completion.model.name,
         turns=tuple(fitting),
         n=completion.n,
-        streamed=facts.streams and (completion.streamed or facts.streams_best),
+        streamed=facts.streams and (completion.streamed or _better_streamed(facts, completion.n)),
         max_output=completion.max_output,
         parameters=completion.model.parameters,
         continues=bool(first.prefix_length),
@@ -46,6 +47,11 @@ def _said_until(leaf: int | None) -> list[Turn]:
     """A thread's texts. Ids grow along it."""
     thread = Message.objects.filter(pk__in=ids_to(leaf)).order_by("pk").values_list("role", "text")
     return [Turn(ROLES[role], text) for role, text in thread if text]
+
+
+def _better_streamed(facts: Profile, n: int) -> bool:
+    """Whether an answer that is shown at once is streamed all the same: else it could not be ended, or counted."""
+    return facts.streams_best or (n > 1 and facts.streams_several)
 
 
 def estimate_of(completion: Completion, call: Call) -> Estimate:

@@ -34,6 +34,7 @@ class Ending:
     status: str
     reason: str
     error: str = ""
+    code: str = ""  # of the error: some are ours, and have their sentence in every language
     duration_ms: int | None = None
     closing_ms: int | None = None
 
@@ -44,7 +45,8 @@ def proved_end(transcript: Transcript) -> Ending:
     if incomplete is None:
         return Ending(Status.COMPLETE, "")
     if transcript.failure:
-        return Ending(Status.FAILED, transcript.failure.kind, error=transcript.failure.message)
+        failure = transcript.failure
+        return Ending(Status.FAILED, failure.kind, error=failure.message, code=str(failure.code or "")[:40])
     if transcript.garbled:
         return Ending(Status.CUT, "too_long" if transcript.garbled == "too_long" else "garbled")
     if transcript.body_end and transcript.body_end.reset:
@@ -56,7 +58,7 @@ def settle(
     completion: Completion, transcript: Transcript, ending: Ending, *, ends: tuple[str, ...] = Completion.UNSETTLED
 ) -> bool:
     """Writes the end, unless somebody else has: then it writes nothing and is False."""
-    outcome = {"error": ending.error, **_timing(transcript, ending)}
+    outcome = {"error": ending.error, "error_code": ending.code, **_timing(transcript, ending)}
     with transaction.atomic():
         if not completion.end(ending.status, ending.reason, ends=ends, **outcome):
             return False
@@ -86,7 +88,8 @@ def _settle_lost(completion: Completion, reason: str) -> bool:
         if transcript.incomplete_reason() is None or transcript.failure:
             proved = proved_end(transcript)
             changes = {"status": proved.status, "reason": proved.reason, "error": proved.error}
-            Completion.objects.filter(pk=completion.pk).update(**changes, **_timing(transcript, proved))
+            changes |= {"error_code": proved.code, **_timing(transcript, proved)}
+            Completion.objects.filter(pk=completion.pk).update(**changes)
         else:
             Completion.objects.filter(pk=completion.pk).update(**_timing(transcript, Ending(Status.LOST, reason)))
         _write(completion, transcript)

@@ -75,6 +75,15 @@ def test_an_upstream_that(name, site, alice, upstream):
     assert "sk-canary" not in alice.http.get(f"/c/{sent.conversation}/").text + site.log.read_text()
 
 
+def test_a_web_page_instead_of_an_answer_is_told_as_one(site, alice, upstream):
+    page = Answer([Send(b"<!doctype html><p>Sign in")], content_type="text/html", framing="content-length")
+    upstream.script("tiny", page)
+    sent = alice.send("What I typed", model="tiny")
+    site.settled(sent.completion)
+    told = alice.http.get(f"/c/{sent.conversation}/").text
+    assert "is no answer: a web page, perhaps." in told and "What I typed" in told
+
+
 def test_an_upstream_that_refuses_connections_is_tried_again_and_costs_nothing(make_site, upstream):
     upstream.script("tiny", chat_stream(["x"]))
     site = make_site("tiny")

@@ -319,6 +319,16 @@ def test_a_provider_that_never_answered_is_gone(site, root, lab):
     assert site.rows("SELECT 1 FROM chat_languagemodel WHERE name = 'big'") == []
 
 
+def test_a_provider_that_lists_prices_is_gone_with_them(site, root, other):
+    pricing = {"prompt": "0.0000004", "completion": "0.0000022"}
+    other.script("/v1/models", whole({"data": [{"id": "big", "pricing": pricing}]}))
+    root.post("/providers/new/", htmx=False, **typed(other))
+    lab = provider_of(site)["id"]
+    assert site.rows("SELECT 1 FROM chat_price JOIN chat_languagemodel m ON m.id = model_id WHERE m.name = 'big'")
+    assert root.post(f"/providers/{lab}/remove/", htmx=False).status_code == 302
+    assert provider_of(site) is None
+
+
 def test_a_provider_of_the_environment_survives_a_new_address_and_a_restart(make_site, upstream):
     site = make_site()
     name = f"OpenAI-compatible (127.0.0.1:{upstream.port})"
@@ -404,6 +414,55 @@ def test_an_administrator_adds_a_provider_checks_it_and_chats(browser, site, roo
         reader.connected().send("Hello").settled()
         assert reader.complaints == []
     assert CANARY not in site.log.read_text()
+
+
+def test_what_the_server_cannot_do_is_said_and_nothing_typed_is_lost(browser, site, root, lab):
+    with at_a_page(browser, root, site.url) as reader:
+        page = reader.open(f"/providers/{lab}/").page
+        page.get_by_label("Name", exact=True).fill("Other")
+
+        def said(sentence: str) -> None:
+            reader.button("Save").click()
+            expect(page.get_by_role("alert")).to_contain_text(sentence)
+            expect(page.get_by_label("Name", exact=True)).to_have_value("Other")
+
+        site.change("ALTER TABLE chat_provider RENAME TO elsewhere")
+        said("could not do this")
+        site.change("ALTER TABLE elsewhere RENAME TO chat_provider")
+        site.kill()
+        said("cannot be reached")
+        site.start()
+        site.change("DELETE FROM django_session")
+        said("Your session has ended")
+
+
+def test_a_check_that_cannot_be_made_is_said_where_its_report_would_stand(browser, site, root, lab):
+    with at_a_page(browser, root, site.url) as reader:
+        page = reader.open(f"/providers/{lab}/").page
+        root.post(f"/providers/{lab}/remove/", htmx=False)
+        reader.button("Check").click()
+        expect(page.locator("#report").get_by_role("alert")).to_contain_text("not there any more")
+        assert reader.complaints == []
+
+
+def test_hundreds_of_models_are_filtered_and_stay_ticked(browser, site, root, other):
+    pricing = {"prompt": "0.0000004", "completion": "0.0000022"}
+    names = [f"vendor-{number % 7}/model-{number}" for number in range(300)]
+    other.script("/v1/models", whole({"data": [{"id": name, "pricing": pricing} for name in names]}))
+    root.post("/providers/new/", htmx=False, **typed(other))
+    with at_a_page(browser, root, site.url) as reader:
+        page = reader.open(f"/providers/{provider_of(site)['id']}/").page
+        rows = page.locator("#models-table tbody tr:visible")
+        expect(rows).to_have_count(300)
+        expect(rows.first).to_contain_text("$0.40 / $2.20")
+        page.get_by_label("Filter the models").fill("vendor-3 17")
+        expect(rows).to_have_count(3)
+        expect(page.get_by_text("Shown: 3.")).to_be_visible()
+        rows.first.get_by_role("checkbox").uncheck()
+        reader.button("Offer those ticked").click()
+        expect(page.get_by_text("Saved.")).to_be_visible()
+        assert reader.axe() == [] and reader.complaints == []
+    assert len(site.rows("SELECT 1 FROM chat_languagemodel WHERE enabled AND name LIKE 'vendor%'")) == 299
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])

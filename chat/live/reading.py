@@ -115,10 +115,8 @@ class LiveCompletion(Watched):
         return self._timed(self._ending or proved_end(self.transcript))
 
     def _timed(self, ending: Ending, closing: float | None = None) -> Ending:
-        return Ending(
-            ending.status,
-            ending.reason,
-            error=ending.error,
+        return replace(
+            ending,
             duration_ms=int((monotonic() - self.began) * 1000),
             closing_ms=None if closing is None else int(closing * 1000),
         )

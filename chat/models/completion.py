@@ -71,7 +71,8 @@ class Completion(models.Model):
 
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     reason = models.CharField(max_length=24, blank=True)
-    error = models.TextField(blank=True)
+    error = models.TextField(blank=True)  # as it was said
+    error_code = models.CharField(max_length=40, blank=True)
     process = models.ForeignKey("chat.Process", null=True, on_delete=models.SET_NULL)
     # Why it is to end, written by whoever is not its process; that one reads it with each save.
     stopping = models.CharField(max_length=24, blank=True)

@@ -10,7 +10,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from chat.models.sealing import CannotUnseal, resealed, seal, unseal
 from chat.upstream import demo
-from chat.upstream.contract import Endpoint
+from chat.upstream.contract import Endpoint, Failure
 from chat.upstream.profiles import Profile, can_continue, profile
 
 ENDING = 4  # characters of a key that are shown
@@ -54,7 +54,9 @@ class Provider(models.Model):
         help_text=_("How many replies the provider allows at the same time; others wait for their turn. Empty: any."),
     )
     enabled = models.BooleanField(_("enabled"), default=True)
-    trouble = models.CharField(_("last trouble"), max_length=300, blank=True)
+    trouble = models.CharField(_("last trouble"), max_length=300, blank=True)  # as it was said
+    trouble_kind = models.CharField(max_length=20, blank=True, editable=False)
+    trouble_code = models.CharField(max_length=40, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("provider")
@@ -80,10 +82,16 @@ class Provider(models.Model):
     def key_is_lost(self) -> bool:
         return self.endpoint.key_lost
 
-    def note_trouble(self, trouble: str) -> None:
-        """What went wrong last, or nothing."""
-        self.trouble = trouble[:300]
-        self.save(update_fields=["trouble"])
+    @property
+    def last_failure(self) -> Failure | None:
+        """What went wrong last, if it did."""
+        return Failure(self.trouble_kind, self.trouble, self.trouble_code) if self.trouble_kind else None
+
+    def note_failure(self, failure: Failure | None) -> None:
+        self.trouble = failure.message[:300] if failure else ""
+        self.trouble_kind = failure.kind if failure else ""
+        self.trouble_code = str(failure.code or "")[:40] if failure else ""
+        self.save(update_fields=["trouble", "trouble_kind", "trouble_code"])
 
     @sensitive_variables()
     def keep_key(self, key: str) -> None:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from chat.models import Completion, Message
 from chat.templatetags.money import grouped, money
+from chat.templatetags.troubles import own_trouble
 
 register = template.Library()
 
@@ -25,6 +26,15 @@ CUTS = {
     "deadline": gettext_lazy("The reply took longer than one reply may; it was ended after %(tokens)s."),
 }
 CLOSED = gettext_lazy("The provider closed the stream after %(tokens)s.")
+
+# The same where nothing had come.
+EMPTY_CUTS = {
+    "garbled": gettext_lazy(
+        "What the provider sent is no answer: a web page, perhaps. An administrator should check its base URL."
+    ),
+    "ended_early": gettext_lazy("The provider closed the stream before any text came. Is the conversation too long?"),
+    "ended_without_reason": gettext_lazy("The provider ended the stream before any text came, and gave no reason."),
+}
 
 # By kind of error: what the badge says after "Provider error:", and what can be done.
 ERRORS = {
@@ -144,7 +154,10 @@ def _of_abandoned(message: Message, completion: Completion, can_continue: bool) 
 
 
 def _of_cut(message: Message, completion: Completion, can_continue: bool) -> Ending:
-    sentence = CUTS.get(completion.reason, CLOSED) % {"tokens": tokens(completion.output_tokens or 0)}
+    arrived = completion.output_tokens or 0
+    if not arrived and completion.reason in EMPTY_CUTS:
+        return Ending(_("No answer came"), str(EMPTY_CUTS[completion.reason]), "cut", True)
+    sentence = CUTS.get(completion.reason, CLOSED) % {"tokens": tokens(arrived)}
     sentence = _together(sentence, _kept(completion, ask=can_continue))
     return Ending(_("Cut off by the provider"), sentence, "cut", True)
 
@@ -160,8 +173,11 @@ def _of_failed(message: Message, completion: Completion, can_continue: bool) -> 
     words, advice = ERRORS.get(completion.reason, ERRORS["upstream"])
     arrived = completion.output_tokens
     kept = _("What had arrived, %(tokens)s, is saved.") % {"tokens": tokens(arrived)} if arrived else ""
-    sentence = _together(kept, advice)
-    return Ending(_("Provider error: %(error)s") % {"error": words}, sentence, "warn", True, completion.error)
+    ours = own_trouble(completion.error_code, completion.error, completion.model.provider.base_url)
+    if ours:
+        advice = ours if completion.reason == "unreachable" else _together(ours, advice)
+    quote = "" if ours else completion.error
+    return Ending(_("Provider error: %(error)s") % {"error": words}, _together(kept, advice), "warn", True, quote)
 
 
 def _of_lost(message: Message, completion: Completion, can_continue: bool) -> Ending:

@@ -1,55 +1,17 @@
-"""The words for what a check found, and for why a provider cannot be reached."""
+"""The words for what a check found."""
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from chat.models import Provider
+from chat.templatetags.troubles import trouble
 from chat.tokens import estimate
 from chat.upstream.check import Report
-from chat.upstream.contract import Failure
 
 State = Literal["ok", "warn", "bad", "mute"]
-
-# By the code that the client gives, else by the kind of the error.
-TROUBLES = {
-    "local_address": gettext_lazy(
-        "%(where)s is an address in a private network. Tick “on this machine or network” if that is meant."
-    ),
-    "never_address": gettext_lazy(
-        "%(where)s is an address where no provider can be: link-local, multicast, or one that tells machines secrets."
-    ),
-    "no_address": gettext_lazy("%(where)s is not an http or https address."),
-    "unknown_name": gettext_lazy("The name of %(where)s is not known. Is it spelled correctly?"),
-    "untrusted": gettext_lazy("The certificate of %(where)s is not trusted."),
-    "no_tls": gettext_lazy("%(where)s does not speak TLS. Is it http instead of https?"),
-    "nothing_listens": gettext_lazy("Nothing listens at %(where)s. Is the server running, and the port right?"),
-    "late": gettext_lazy("%(where)s did not answer in time."),
-    "broken_off": gettext_lazy("%(where)s broke off the connection."),
-    "closed": gettext_lazy("%(where)s closed the connection without an answer. Is it https instead of http?"),
-    "no_http": gettext_lazy("%(where)s does not speak HTTP."),
-    "no_json": gettext_lazy(
-        "%(where)s answers, but not as an API does: with a web page, perhaps. Is the path of the base URL right?"
-    ),
-    "no_models": gettext_lazy("%(where)s answers, but lists no models. If it has no list, type a model’s name."),
-    "key_lost": gettext_lazy("The stored key cannot be read any more. Paste it again."),
-    "key_unsendable": gettext_lazy("The key contains characters that no key has. Paste it again."),
-}
-KINDS = {
-    "auth": gettext_lazy("%(where)s refuses the key: “%(said)s”"),
-    "quota": gettext_lazy("%(where)s says that the account is out of money or quota: “%(said)s”"),
-    "rate_limited": gettext_lazy("%(where)s asks for a pause: “%(said)s”"),
-    "unreachable": gettext_lazy("%(where)s cannot be reached: “%(said)s”"),
-}
-OTHERWISE = gettext_lazy("%(where)s answers with an error: “%(said)s” Is the path of the base URL right?")
-
-
-def trouble(failure: Failure, base_url: str) -> str:
-    sentence = TROUBLES.get(str(failure.code)) or KINDS.get(failure.kind, OTHERWISE)
-    return str(sentence) % {"where": urlsplit(base_url).netloc or base_url, "said": failure.message}
 
 
 @dataclass(frozen=True, slots=True)

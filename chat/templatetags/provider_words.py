@@ -1,24 +1,18 @@
 """What the pages of providers say about them: where they are, what their key is, what a check found."""
 
-from urllib.parse import urlsplit
-
 from django import template
 from django.utils.translation import gettext as _
 
-from chat.connecting import is_nearby
+from chat.connecting import host_of, is_nearby
 from chat.models import Provider
 from chat.templatetags.provider_check import Step, seconds
 from chat.upstream.check import Report
 from chat.upstream.profiles import Profile
 
 register = template.Library()
+register.filter(host_of)
 
 ICONS = {"ok": "i-check", "warn": "i-warn", "bad": "i-close", "mute": "i-unknown"}
-
-
-@register.filter
-def host_of(base_url: str) -> str:
-    return urlsplit(base_url).netloc
 
 
 @register.filter
@@ -26,7 +20,7 @@ def kind_of(profile: Profile) -> str:
     """Where such a provider is found."""
     if is_nearby(profile):
         return _("own server")
-    return urlsplit(profile.base_url).netloc or _("any server")
+    return host_of(profile.base_url) or _("any server")
 
 
 @register.simple_tag

@@ -25,7 +25,13 @@ _TYPES: tuple[tuple[ErrorKind, re.Pattern], ...] = (
     ("content_filter", re.compile(r"content_filter|content_policy|responsibleai|moderation|safety")),
     ("rate_limited", re.compile(r"rate_?limit|slow_down|resource_exhausted|in_flight_budget|too_many_requests")),
     ("quota", re.compile(r"quota|billing|spend_limit|usage_limit|credit|insufficient_(balance|funds)")),
-    ("auth", re.compile(r"authentication|api_key|unauth|permission_?denied|permission_error|invalid_token")),
+    (
+        "auth",
+        re.compile(
+            r"authentication|api_key|unauth|permission_?denied|permission_error|invalid_token"
+            r"|no_db_connection"  # litellm, of a key that it does not know, where it runs without a database
+        ),
+    ),
     ("overloaded", re.compile(r"overload|unavailable|at_capacity|engine_busy")),
     ("bad_request", re.compile(r"bad_input")),  # KoboldCpp, with 500
 )

@@ -71,7 +71,8 @@ def cancel_request(call: Call) -> HttpRequest | None:
 
 
 def reader(profile: Profile, *, status: int, headers: Mapping[str, str], n: int) -> Reader:
-    return reader_of(_Chunks(profile, n), status=status, headers=headers)
+    cost = amount(headers.get(profile.cost_header)) if profile.cost_header else None
+    return reader_of(_Chunks(profile, n, cost), status=status, headers=headers)
 
 
 class _Chunks(Payloads):
@@ -79,9 +80,11 @@ class _Chunks(Payloads):
 
     done_ends = True
 
-    def __init__(self, profile: Profile, n: int) -> None:
+    def __init__(self, profile: Profile, n: int, cost: Decimal | None = None) -> None:
+        """`cost`: what a whole answer cost, told beside it."""
         super().__init__(profile, n)
         self._filtered: set[int] = set()
+        self._cost = cost
 
     def is_answer(self, payload: object) -> bool:
         return isinstance(payload, dict) and isinstance(payload.get("choices"), list)
@@ -94,7 +97,10 @@ class _Chunks(Payloads):
         if not choices or payload.get("error"):
             self.fail(failure_in(payload, status=200), events)
         if usage := payload.get("usage"):
-            self.see_usage(_usage(usage), "top_level" if choices or is_whole else "final_chunk", None, events)
+            usage = _usage(usage)
+            if usage and is_whole and usage.cost is None:
+                usage.cost = self._cost
+            self.see_usage(usage, "top_level" if choices or is_whole else "final_chunk", None, events)
         if type(choices) is list:
             for choice in choices:
                 if type(choice) is dict:
@@ -220,7 +226,9 @@ def _listed(entry: dict) -> ListedModel | None:
     return ListedModel(
         id=name,
         context_length=_context_length(entry, provider),
-        max_output=first_count(provider.get("max_completion_tokens"), entry.get("max_completion_tokens")),
+        max_output=first_count(
+            provider.get("max_completion_tokens"), entry.get("max_completion_tokens"), entry.get("max_output_tokens")
+        ),
         input_mtok=prices[0],
         output_mtok=prices[1],
         cached_mtok=prices[2],
@@ -236,6 +244,7 @@ def _context_length(entry: dict, provider: dict) -> int | None:
         entry.get("context_length"),
         provider.get("context_length"),
         entry.get("max_model_len"),
+        entry.get("max_input_tokens"),
         within(entry, "meta", "n_ctx"),
         config,
     )
@@ -277,6 +286,8 @@ def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]
             return post(endpoint, "tokenizers/estimate-token-count", body)
         case "llamacpp":
             return post(endpoint, "/tokenize", {"content": text, "add_special": True})
+        case "llamacpp_python":
+            return post(endpoint, "/extras/tokenize/count", {"model": model, "input": text})
         case "koboldcpp":
             return koboldcpp.count_request(endpoint, text)
         case "vllm":
@@ -295,6 +306,7 @@ def token_count(profile: Profile, body: bytes) -> int | None:
         "moonshot": within(counted, "data", "total_tokens"),
         "llamacpp": len(listed) if isinstance(listed, list) else None,
         "koboldcpp": counted.get("value"),
+        "llamacpp_python": counted.get("count"),
         "vllm": counted.get("count"),
     }
     tokens = count(told.get(profile.counting))

@@ -160,7 +160,7 @@ class Payloads:
         events.append(Finish(index, reason, mended(raw)[:MAX_REASON]))
         if reason == "error":
             kind = "overloaded" if raw == "insufficient_system_resource" else "upstream"
-            self.fail(Failure(kind, f"The answer was ended by an error: {scrubbed(raw)}", retryable=True), events)
+            self.fail(Failure(kind, scrubbed(raw), "ended_by_error", retryable=True), events)
 
     def reason(self, index: int, raw: str) -> FinishReason:
         return FINISH_REASONS.get(raw.lower(), "stop")

@@ -12,7 +12,7 @@ from chat.upstream.contract import UsagePlace
 
 # How a cut answer is gone on with; "" where the upstream would begin anew.
 Continuation = Literal["", "trailing", "partial", "prefix", "final_message"]
-Counting = Literal["", "moonshot", "llamacpp", "koboldcpp", "vllm", "anthropic", "gemini"]
+Counting = Literal["", "moonshot", "llamacpp", "llamacpp_python", "koboldcpp", "vllm", "anthropic", "gemini"]
 LookingUp = Literal["", "openrouter"]
 # What ends an answer's work besides closing its connection; "" where there is nothing, or nothing is needed.
 Cancelling = Literal["", "koboldcpp"]
@@ -87,6 +87,8 @@ class Profile:
     supports_n: bool = False
     streams: bool = True
     streams_best: bool = False  # a whole answer cannot be ended, or proved: better stream what is shown at once
+    streams_several: bool = False  # the same of several whole answers: their usage is the first one's
+    streams_at_once: int | None = None  # what a provider of this kind is set to at first; None: any number
 
     continuation: Continuation = ""
     continues_model: Callable[[str], bool] | None = None  # where it depends on the model; None: any
@@ -96,6 +98,7 @@ class Profile:
     terminator: str = "[DONE]"  # or what stands for it; "": the body's end is the answer's (Q2)
     says_finish: bool = True  # otherwise no answer can be proved whole
     usage_place: UsagePlace | None = None  # in a stream; None: nowhere
+    cost_header: str = ""  # that tells what a whole answer cost
     reasoning: tuple[str, ...] = ()  # where thoughts stand (Q31)
     errors: tuple[ErrorShape, ...] = ("nested",)
     fake_usages: frozenset[tuple[int, int]] = frozenset()  # constants that are no counts (Q20)
@@ -299,6 +302,7 @@ PROFILES: dict[str, Profile] = {
         output_cap=512,
         supports_n=True,
         streams=False,
+        streams_at_once=1,
         continuation="trailing",
         terminator="",
         thinks_in_text=True,
@@ -371,11 +375,14 @@ PROFILES: dict[str, Profile] = {
         key_variable="LLAMACPP_API_KEY",
         url_variable="LLAMACPP_BASE_URL",
         needs_key=False,
+        headers={"Connection": "close"},  # it closes after each stream, though it promises to keep the connection
         local_port=8080,
         parameters=SAMPLERS,
         include_usage=True,
         supports_n=True,
+        streams_several=True,
         continuation="trailing",
+        may_repeat=True,  # the newer do
         thinks_in_text=True,
         usage_place="final_chunk",
         reasoning=("reasoning_content", "<think>"),
@@ -383,6 +390,46 @@ PROFILES: dict[str, Profile] = {
         counting="llamacpp",
         close_stops=True,
         timers=LOCAL,
+    ),
+    "llamacpp_python": Profile(
+        label="llama-cpp-python",
+        base_url="http://127.0.0.1:8000/v1",
+        key_variable="LLAMACPP_PYTHON_API_KEY",
+        url_variable="LLAMACPP_PYTHON_BASE_URL",
+        needs_key=False,
+        parameters=SAMPLERS,
+        streams_at_once=1,  # a second request ends the first one's answer
+        thinks_in_text=True,
+        reasoning=("<think>",),
+        errors=("nested", "detail", "hidden"),
+        counting="llamacpp_python",
+        close_stops=True,
+        timers=LOCAL,
+    ),
+    "transformers": Profile(
+        label="transformers serve",
+        base_url="http://127.0.0.1:8000/v1",
+        url_variable="TRANSFORMERS_BASE_URL",
+        needs_key=False,
+        parameters=COMMON | {"frequency_penalty", "seed", "logit_bias", "chat_template_kwargs"},
+        terminator="",
+        thinks_in_text=True,
+        usage_place="top_level",
+        reasoning=("reasoning_content", "<think>"),
+        errors=("detail", "in_stream"),
+        close_stops=True,
+        timers=LOCAL,
+    ),
+    "litellm": Profile(
+        label="litellm",
+        base_url="http://127.0.0.1:4000/v1",
+        key_variable="LITELLM_API_KEY",
+        url_variable="LITELLM_BASE_URL",
+        parameters=OPENAI | {"top_k", "thinking", "metadata"},
+        include_usage=True,
+        usage_place="top_level",
+        cost_header="x-litellm-response-cost",
+        reasoning=("reasoning_content",),
     ),
     "vllm": Profile(
         label="vLLM",

@@ -12,7 +12,7 @@ from chat.access import listed_model_for, provider_for
 from chat.models import LanguageModel
 from chat.money_forms import PriceForm
 from chat.price_file import COLUMNS, BadList, import_csv
-from chat.templatetags.provider_check import trouble
+from chat.templatetags.troubles import trouble
 from chat.upstream.client import UpstreamError
 from chat.views.administration import administrators_only
 

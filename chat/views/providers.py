@@ -14,7 +14,8 @@ from chat import connecting
 from chat.access import listed_model_for, provider_for
 from chat.forms import CONNECTABLE, KeptProviderForm, LanguageModelForm, NewProviderForm
 from chat.models import AuditEntry, Person, Provider
-from chat.templatetags.provider_check import steps, trouble
+from chat.templatetags.provider_check import steps
+from chat.templatetags.troubles import trouble
 from chat.upstream.check import check as check_upstream
 from chat.upstream.client import UpstreamError
 from chat.upstream.profiles import PROFILES, Profile
@@ -53,6 +54,7 @@ def _preset(profile: str) -> dict:
         "name": connecting.free_name(profile, facts.base_url) if facts.base_url else "",
         "base_url": facts.base_url,
         "local": connecting.is_nearby(facts),
+        "max_streams": facts.streams_at_once,
     }
 
 
@@ -195,7 +197,7 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
     if model is None:
         raise Http404
     report = check_upstream(one.endpoint, model.name)
-    one.note_trouble(report.failure.message if report.failure else "")
+    one.note_failure(report.failure)
     found = {"report": report, "steps": steps(report, one), "checked": model}
     if request.headers.get("HX-Request"):
         return render(request, "providers/_report.html", found)
