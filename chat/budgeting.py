@@ -17,7 +17,6 @@ from chat.models import (
     Grant,
     Group,
     Person,
-    UsageDay,
 )
 
 
@@ -118,15 +117,6 @@ def close_month(by: Person | None, first: date) -> ClosedMonth:
 
 
 def running_periods() -> list[BudgetPeriod]:
-    """Of all budgets, today's; one that nobody has used yet is not saved."""
-    today = timezone.localdate()
-    running = BudgetPeriod.objects.filter(begins__lte=today, ends__gte=today)
-    known = {period.budget_id: period for period in running.select_related("budget__account", "budget__group")}
-    every = Budget.objects.select_related("account", "group").order_by("pk")
-    return [known.get(budget.pk) or _unused(budget, today) for budget in every]
-
-
-def _unused(budget: Budget, today: date) -> BudgetPeriod:
-    begins, ends = budget.span(today)
-    spent = budgets.spent_in(budget, begins, ends, UsageDay.objects)
-    return BudgetPeriod(budget=budget, begins=begins, ends=ends, soft=budget.soft, hard=budget.hard, spent=spent)
+    """Of all budgets, today's."""
+    every = list(Budget.objects.select_related("account", "group").order_by("pk"))
+    return budgets.standing_on(every, timezone.localdate())

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from chat import settlement
+from chat import asking, settlement
 from chat.accounting import booking, budgets
 from chat.accounting.budgets import Refused
 from chat.accounting.pricing import Tokens
@@ -69,7 +69,10 @@ def test_what_cannot_fit_is_refused_and_nothing_is_stored():
     with pytest.raises(Refused) as refused:
         books.ask(tiny)
     assert (refused.value.why, refused.value.fits, refused.value.left) == ("spent", 15, Decimal("0.015"))
-    assert books.texts() == 0 and not Completion.objects.exists() and fresh(period).held == 0
+    assert asking.fitting(books.person(), refused.value) == []
+    BudgetPeriod.objects.all().delete()  # as if nobody had asked for anything this month
+    assert asking.fitting(books.person(), refused.value) == []
+    assert books.texts() == 0 and not Completion.objects.exists() and period.held == 0
 
 
 def test_several_models_hold_together_or_not_at_all():

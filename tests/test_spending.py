@@ -146,7 +146,7 @@ def test_a_cut_reply_costs_what_the_provider_says_afterwards(make_site, upstream
     upstream.script("kimi", replace(cut, headers={"X-Generation-Id": "gen-7"}))
     billed = {"native_tokens_prompt": 31, "native_tokens_completion": 40, "native_tokens_reasoning": 12}
     billed["total_cost"] = 0.07
-    upstream.script("/v1/generation?id=gen-7", error(404, "not yet"), whole({"data": billed}))
+    upstream.script("/v1/generation", error(404, "not yet"), whole({"data": billed}))
     site = make_site("kimi", OPENROUTER_BASE_URL=upstream.base_url, OPENROUTER_API_KEY="sk-or-1", OPENAI_BASE_URL="")
     priced(site, "kimi", 1000)
     limited(site, "5")

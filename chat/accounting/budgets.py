@@ -102,17 +102,28 @@ def _has_begun(budget: Budget, day: date) -> bool:
 def there(budgets: Iterable[Budget], day: date) -> QuerySet[BudgetPeriod]:
     """The periods that there are already, in the order of locks."""
     found = BudgetPeriod.objects.filter(budget__in=budgets, begins__lte=day, ends__gte=day)
-    return found.select_related("budget__group").order_by("pk")
+    return found.select_related("budget__group", "budget__account").order_by("pk")
+
+
+def standing_on(budgets: Iterable[Budget], day: date) -> list[BudgetPeriod]:
+    """One for each budget, for who only looks: a period that nobody has used yet is not saved."""
+    known = {period.budget_id: period for period in there(budgets, day)}
+    return [known.get(budget.pk) or _unsaved(budget, day) for budget in budgets]
+
+
+def _unsaved(budget: Budget, day: date) -> BudgetPeriod:
+    begins, ends = budget.span(day)
+    spent = spent_in(budget, begins, ends, UsageDay.objects)
+    return BudgetPeriod(budget=budget, begins=begins, ends=ends, soft=budget.soft, hard=budget.hard, spent=spent)
 
 
 def open_period(budget: Budget, day: date) -> BudgetPeriod:
     """The one that a day lies in. A new one begins with what its days have cost so far."""
-    begins, ends = budget.span(day)
-    start = {"ends": ends, "soft": budget.soft, "hard": budget.hard}
-    found = BudgetPeriod.objects.filter(budget=budget, begins=begins).first()
+    found = BudgetPeriod.objects.filter(budget=budget, begins=budget.span(day)[0]).first()
     if found is None:
-        start["spent"] = spent_in(budget, begins, ends, UsageDay.objects)
-        found, _new = BudgetPeriod.objects.get_or_create(budget=budget, begins=begins, defaults=start)
+        new = _unsaved(budget, day)
+        start = {name: getattr(new, name) for name in ("ends", "soft", "hard", "spent")}
+        found, _new = BudgetPeriod.objects.get_or_create(budget=budget, begins=new.begins, defaults=start)
     return found
 
 
@@ -155,7 +166,7 @@ def hold(wanted: list[Wanted], periods: list[BudgetPeriod], *, cap: Decimal | No
 
 def fitting(models: list[LanguageModel], prompt: int, budgets: list[Budget], now: datetime) -> list[LanguageModel]:
     """Those that could still give one answer to a prompt of so many tokens, the longest answers first."""
-    periods = list(there(budgets, timezone.localdate(now)))
+    periods = standing_on(budgets, timezone.localdate(now))
     extra, prices = granted(periods, now), Price.current(models, now)
     lengths: dict[LanguageModel, int] = {}
     for model in models:

@@ -81,9 +81,9 @@ def estimated_in(period: BudgetPeriod) -> Decimal:
 
 
 def left_of(account: Account, now: datetime) -> list[Left]:
-    """Of each budget that sets a limit, the shortest first. One whose period has not begun yet is whole."""
+    """Of each budget that sets a limit, the shortest first."""
     counting = budgets.counting(account.pk, account.group_id, timezone.localdate(now))
-    periods = [period for period in budgets.there(counting, timezone.localdate(now)) if period.hard is not None]
+    periods = [period for period in budgets.standing_on(counting, timezone.localdate(now)) if period.hard is not None]
     extra = budgets.granted(periods, now)
     found = []
     for period in periods:
