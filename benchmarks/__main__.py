@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import browser, dying, footprint, pressure, servers, streams, thread, ttft
+from benchmarks import archive, browser, dying, footprint, pressure, servers, streams, thread, ttft
 
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "streams": streams.run,
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "pressure": pressure.run,
     "dying": dying.run,
     "thread": thread.run,
+    "archive": archive.run,
 }
 
 

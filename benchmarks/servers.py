@@ -99,7 +99,7 @@ class OurSite(Site):
     def __init__(self, folder: Path, upstream: str, people: int = PEOPLE, **environment: str) -> None:
         super().__init__(folder, {"OPENAI_BASE_URL": f"{upstream}/v1", "OPENAI_API_KEY": "sk-x", **environment})
         self.command = ["manage.py", "serve"]
-        environment = {**os.environ, "CHAT_DATA": str(folder)}
+        environment = {**os.environ, **self.environment, "CHAT_DATA": str(folder)}
         made = [sys.executable, "-m", "benchmarks.people", str(people)]
         output = subprocess.run(made, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE).stdout
         self.people: list[dict[str, str]] = json.loads(output)

@@ -5,7 +5,20 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import Http404
 
-from chat.models import Budget, Completion, Conversation, Group, Import, LanguageModel, Message, Person, Provider, Share
+from chat.models import (
+    Budget,
+    Completion,
+    Conversation,
+    Folder,
+    Group,
+    Import,
+    LanguageModel,
+    Message,
+    Person,
+    Provider,
+    Share,
+    Tag,
+)
 
 
 def conversation_for(person: Person, pk: UUID) -> Conversation:
@@ -49,6 +62,14 @@ def completion_for(person: Person, pk: int) -> Completion:
 
 def model_for(person: Person, pk: int) -> LanguageModel:
     return _one(LanguageModel.objects.usable().filter(pk=pk))
+
+
+def folder_for(person: Person, pk: int) -> Folder:
+    return _one(Folder.objects.filter(person=person, pk=pk))
+
+
+def tag_for(person: Person, pk: int) -> Tag:
+    return _one(Tag.objects.filter(person=person, pk=pk))
 
 
 def _of_role(message: Message, role: str) -> Message:

@@ -1,5 +1,6 @@
 """What people may type, and what is said when it does not fit."""
 
+import re
 from decimal import Decimal
 
 from django import forms
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.archive.sharing import DAYS
 from chat.models import Import, LanguageModel, Person, Provider
+from chat.models.filing import NAME_LENGTH
 from chat.models.imports import MOST_BYTES
 from chat.models.language_model import server_of
 from chat.upstream.payloads import name_in
@@ -139,6 +141,58 @@ class TitleForm(forms.Form):
             "max_length": _("A title can have 200 characters; this one has %(show_value)d."),
         },
     )
+
+
+class NameField(forms.CharField):
+    """Of a folder or a tag: one line, without spaces around it."""
+
+    def __init__(self, **options) -> None:
+        messages = {"max_length": _("A name can have %(limit_value)d characters; this one has %(show_value)d.")}
+        super().__init__(max_length=NAME_LENGTH, error_messages=messages, **options)
+
+    def to_python(self, value: object) -> str:
+        return " ".join(super().to_python(value).split())
+
+
+class TagsField(forms.CharField):
+    """Names with commas between them; a # before one is no part of it."""
+
+    def to_python(self, value: object) -> list[str]:
+        names = [" ".join(name.lstrip("#").split()) for name in re.split("[,;，；、\n]", super().to_python(value))]
+        return list(dict.fromkeys(name for name in names if name))
+
+    def validate(self, value: list[str]) -> None:
+        for name in value:
+            if len(name) > NAME_LENGTH:
+                sentence = _("A tag can have %(limit)d characters; “%(name)s…” has %(length)d.")
+                facts = {"limit": NAME_LENGTH, "name": name[:20], "length": len(name)}
+                raise forms.ValidationError(sentence % facts)
+        if self.required and not value:
+            raise forms.ValidationError(self.error_messages["required"])
+
+    def run_validators(self, value: list[str]) -> None:
+        """None are for lists."""
+
+
+class FilingForm(forms.Form):
+    """Where one conversation is filed."""
+
+    folder = NameField(required=False)
+    tags = TagsField(required=False)
+
+    @property
+    def complaint(self) -> str:
+        return next(iter(self.errors.values()))[0]
+
+
+class NameForm(forms.Form):
+    """Another name for a folder or a tag."""
+
+    name = NameField()
+
+    @property
+    def complaint(self) -> str:
+        return next(iter(self.errors.values()))[0]
 
 
 class ImportForm(forms.Form):

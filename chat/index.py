@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
-from chat.models import Message
+from chat.models import Conversation, Message
 from chat.words import Phrase, words
 
-WORD, ROLE, CONVERSATION, MODEL, NAMED_MODEL, STATUS, HAS = "w", "r", "c", "m", "n", "s", "h"  # kinds
+# Kinds of words
+WORD, ROLE, CONVERSATION, MODEL, NAMED_MODEL, STATUS, HAS = "w", "r", "c", "m", "n", "s", "h"
 
 ID_BITS = 31
+MESSAGE = (1 << ID_BITS) - 1
 LAST_SECOND = 2**32 - 1
+LAST = LAST_SECOND + 1 << ID_BITS  # no place is as high
 # A tsvector holds 1 MiB, and 256 places of a word: longer texts are several rows, each with all its facts.
 WORDS_IN_ROW = 8000
 
@@ -63,7 +67,12 @@ def place_at(moment: datetime) -> int:
 
 
 def message_at(place: int) -> int:
-    return place & (1 << ID_BITS) - 1
+    return place & MESSAGE
+
+
+def second_of(place: int) -> int:
+    """Since 1970."""
+    return place >> ID_BITS
 
 
 # Writing
@@ -83,7 +92,9 @@ def put(messages: Iterable[Message]) -> int:
             cursor.executemany("INSERT INTO chat_words (rowid, words) VALUES (%s, %s)", rows)
         else:
             rows = [(e.place, part, e.message, vector) for e in entries for part, vector in enumerate(_vectors(e))]
-            cursor.executemany("INSERT INTO chat_words VALUES (%s, %s, %s, %s::tsvector)", rows)
+            # What is put in from two sides at once is the same.
+            into = "INSERT INTO chat_words VALUES (%s, %s, %s, %s::tsvector) ON CONFLICT DO NOTHING"
+            cursor.executemany(into, rows)
     return len(entries)
 
 
@@ -140,13 +151,18 @@ def _known(places: Sequence[int]) -> set[int]:
 
 
 def _entry(message: Message) -> Entry:
-    person = message.conversation.person_id
+    whose = _whose(message.conversation.person_id)
     return Entry(
         place_of(message),
         message.pk,
-        [f"{person}{kind}{value}" for kind, value in _facts(message)],
-        [f"{person}{WORD}{word}" for word in words(message.text)],
+        [f"{whose}{kind}{value}" for kind, value in _facts(message)],
+        [f"{whose}{WORD}{word}" for word in words(message.text)],
     )
+
+
+def _whose(person: int) -> str:
+    """Of six digits, for the sake of SQLite's index of beginnings; should there be more, that is of less use."""
+    return f"{person:06}" if connection.vendor == "sqlite" else str(person)
 
 
 def _facts(message: Message) -> Iterator[tuple[str, object]]:
@@ -155,9 +171,10 @@ def _facts(message: Message) -> Iterator[tuple[str, object]]:
     yield ROLE, message.role
     if completion:
         yield MODEL, completion.model_id
+        yield STATUS, completion.status
     for word in words(str(imported.get("model") or "")):
         yield NAMED_MODEL, word
-    for word in words(completion.status if completion else str(imported.get("status") or ""))[:1]:
+    for word in words(str(imported.get("status") or ""))[:1]:
         yield STATUS, word
     if "```" in message.text:
         yield HAS, "code"
@@ -177,25 +194,35 @@ def _vectors(entry: Entry) -> Iterator[str]:
 
 
 def matching(
-    person: int, wanted: Sequence[Sequence[Wanted]], *, first: int = 0, last: int = 2**63 - 1, limit: int
+    person: int,
+    wanted: Sequence[Sequence[Wanted]],
+    *,
+    within: QuerySet[Conversation] | None = None,
+    first: int = 0,
+    last: int = LAST - 1,
+    limit: int,
 ) -> list[int]:
     """The places, newest first, of messages with one of each: at least one thing must be wanted."""
-    condition = " AND ".join(f"({' OR '.join(_term(person, each) for each in options)})" for options in wanted)
-    if connection.vendor == "sqlite":
-        query = "SELECT rowid FROM chat_words WHERE chat_words MATCH %s AND rowid BETWEEN %s AND %s ORDER BY rowid DESC"
+    sqlite = connection.vendor == "sqlite"
+    every, some = (" AND ", " OR ") if sqlite else (" & ", " | ")
+    condition = every.join(f"({some.join(_term(person, each) for each in options)})" for options in wanted)
+    if sqlite:
+        place, message = "rowid", f"rowid & {MESSAGE}"
+        query = "SELECT rowid FROM chat_words WHERE chat_words MATCH %s AND rowid BETWEEN %s AND %s"
     else:
-        condition = condition.replace(" AND ", " & ").replace(" OR ", " | ")
-        query = (
-            "SELECT DISTINCT place FROM chat_words WHERE words @@ %s::tsquery AND place BETWEEN %s AND %s"
-            " ORDER BY place DESC"
-        )
+        place, message = "place", "message_id"
+        query = "SELECT DISTINCT place FROM chat_words WHERE words @@ %s::tsquery AND place BETWEEN %s AND %s"
+    parameters: list[object] = [condition, first, last]
+    if within is not None:
+        inside, given = Message.objects.filter(conversation__in=within).values("pk").query.sql_with_params()
+        query, parameters = f"{query} AND ({message}) IN ({inside})", [*parameters, *given]
     with connection.cursor() as cursor:
-        cursor.execute(f"{query} LIMIT %s", [condition, first, last, limit])
+        cursor.execute(f"{query} ORDER BY {place} DESC LIMIT %s", [*parameters, limit])
         return [place for (place,) in cursor.fetchall()]
 
 
 def _term(person: int, wanted: Wanted) -> str:
-    placed = [f"{person}{wanted.kind}{word}" for word in wanted.phrase.words]
+    placed = [f"{_whose(person)}{wanted.kind}{word}" for word in wanted.phrase.words]
     if connection.vendor == "sqlite":
         return f'"{" ".join(placed)}"{" *" if wanted.phrase.open else ""}'
     return "(" + " <-> ".join(f"'{word}'" for word in placed) + (":*" if wanted.phrase.open else "") + ")"

@@ -65,5 +65,27 @@ def phrase(text: str, *, whole: bool = False) -> Phrase | None:
     return Phrase(tuple(found), open=unspaced or (not whole and len(found[-1]) >= SHORTEST_OPEN))
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One thing that is looked for: as it was typed, folded, and as an index finds it."""
+
+    text: str
+    phrase: Phrase
+
+
+def term(text: str, *, whole: bool = False) -> Term | None:
+    wanted = phrase(text, whole=whole)
+    return Term(folded(text), wanted) if wanted else None
+
+
+def pattern(term: Term) -> str:
+    """A regular expression for its places in folded text."""
+    runs = [match[0] for match in _RUNS.finditer(term.text)]
+    joined = r"[\W_]*".join(map(re.escape, runs))
+    begins = "" if is_unspaced(runs[0]) else f"(?<!{SPACED})"
+    ends = "" if term.phrase.open or is_unspaced(runs[-1]) else f"(?!{SPACED})"
+    return f"{begins}{joined}{ends}"
+
+
 def is_unspaced(word: str) -> bool:
     return bool(_UNSPACED_WORD.fullmatch(word))

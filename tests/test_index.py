@@ -1,6 +1,6 @@
 """The index holds the words of every final text, and of no other: whoever writes, whoever deletes."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
@@ -16,7 +16,7 @@ from chat.settlement import Ending
 from chat.transcript import Transcript
 from chat.upstream.contract import Delta, Opened
 from chat.words import phrase
-from tests.test_deletion import asked, settled  # noqa: F401 - a fixture
+from tests.test_deletion import asked, purged, settled  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -114,9 +114,8 @@ def test_what_is_deleted_is_forgotten_whoever_deletes_it(alice, asked):  # noqa:
     kept, gone, *_others = write(alice, "one canary", "two canary", *["more of it"] * 300)
     gone.delete()
     assert found(alice, "canary") == [kept.pk]
-    Conversation.objects.filter(person=alice).update(deleted=timezone.now() - timedelta(hours=2))
-    for _ in range(3):
-        deletion.purge()
+    deletion.hide(kept.conversation)
+    purged()
     assert found(alice, "canary") == [] and documents() == 1
     asked.conversation.person.delete()
     assert documents() == 0

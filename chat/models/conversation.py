@@ -8,7 +8,7 @@ from django.db import connection, models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from chat.models.filing import FoldedField, Folder, Tag
+from chat.models.filing import FoldedField, Folder, Folding, Tag
 
 TITLE_LENGTH = 200
 
@@ -29,7 +29,7 @@ class ConversationQuerySet(models.QuerySet):
         return self.filter(archived=False).order_by("-pinned", "-active", "-pk")
 
 
-class Conversation(models.Model):
+class Conversation(Folding):
     """A tree of messages of one person.
 
     open ◀──▶ deleted (hidden, its live replies stopped) ──▶ purged at `purge_at` (gone, with every message)
@@ -61,8 +61,11 @@ class Conversation(models.Model):
         indexes = [
             models.Index(fields=["purge_at"], name="conversation_purge", condition=models.Q(purge_at__isnull=False)),
             models.Index(fields=["person", "deleted", "-active"], name="conversation_latest"),
+            # Partial, since SQLite orders by an index only where every column before is compared with a constant.
             models.Index(
-                fields=["person", "deleted", "archived", "-pinned", "-active", "-id"], name="conversation_list"
+                fields=["person", "-pinned", "-active", "-id"],
+                name="conversation_list",
+                condition=models.Q(archived=False, deleted=None),
             ),
         ]
 
@@ -78,6 +81,12 @@ class Conversation(models.Model):
         """Makes the thread that is shown go through `message`, to the newest end below it."""
         self.leaf_id = self.newest_end(message.pk)
         self.save(update_fields=["leaf"])
+
+    def note_read(self) -> None:
+        """A page shows it."""
+        if self.unread:
+            self.unread = False
+            self.save(update_fields=["unread"])
 
     def newest_end(self, message: int) -> int:
         """Where one arrives from a message by always going on with the newest child."""

@@ -1,5 +1,7 @@
 """Where people file their conversations: one folder for each, and tags. Also how a name is kept so that it is found."""
 
+from collections.abc import Iterable
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -10,7 +12,7 @@ NAME_LENGTH = 60
 
 
 class FoldedField(models.CharField):
-    """Another field of the same row, folded: written with it, whoever writes. Only `update` passes it by."""
+    """Another field of the same row, folded."""
 
     def __init__(self, of: str, **options) -> None:
         self.of = of
@@ -27,7 +29,20 @@ class FoldedField(models.CharField):
         return value
 
 
-class Folder(models.Model):
+class Folding(models.Model):
+    """Writes what is folded with what it is folded from. Only a queryset's `update` passes it by."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args, update_fields: Iterable[str] | None = None, **options) -> None:
+        if update_fields is not None:
+            folded_fields = [field for field in self._meta.fields if isinstance(field, FoldedField)]
+            update_fields = {*update_fields, *(field.name for field in folded_fields if field.of in update_fields)}
+        super().save(*args, update_fields=update_fields, **options)
+
+
+class Folder(Folding):
     """One of a person's folders. Its conversations outlive it."""
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="folders")
@@ -44,7 +59,7 @@ class Folder(models.Model):
         return self.name
 
 
-class Tag(models.Model):
+class Tag(Folding):
     """A word that a person puts on conversations."""
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tags")

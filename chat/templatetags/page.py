@@ -2,10 +2,12 @@
 
 import json
 import re
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import template
 from django.conf import settings
+from django.urls import reverse
 from django.utils.crypto import salted_hmac
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -31,6 +33,7 @@ HTMX = {
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 _KANA = re.compile("[\u3040-\u30ff]")
 _WORDS = re.compile(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+_QUOTES = re.compile('["“”「」]')
 LOOKED_AT = 2000  # characters that tell a text's language
 
 
@@ -47,6 +50,14 @@ def key_of(act: str, message: int, siblings: int) -> UUID:
     are unique among all people.
     """
     return UUID(salted_hmac("key", f"{act} {message} {siblings}").hexdigest()[:32])
+
+
+@register.simple_tag
+def filter_address(name: str, value: str) -> str:
+    """Where search shows what is filed so."""
+    plain = _QUOTES.split(value)[0]  # a name with quotes is found by how it begins
+    quoted = plain if plain.isalnum() else f'"{plain}"'
+    return f"{reverse('search')}?{urlencode({'q': f'{name}:{quoted}'})}"
 
 
 @register.simple_tag

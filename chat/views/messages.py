@@ -118,6 +118,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
 def one(request: HttpRequest, pk: int) -> HttpResponse:
     """One article, as it stands now: the page fetches it when its reply has settled."""
     message = message_for(request.user, pk)
+    message.conversation.note_read()
     leaf = shown_leaf(request, message.conversation)
     context = {"article": article(message), **composer_of(request, message.conversation, leaf=leaf)}
     return render(request, "chat/_settled.html", context)

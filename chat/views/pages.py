@@ -1,24 +1,19 @@
 """What every page needs, and the pages of the chat."""
 
-from itertools import groupby
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from chat.access import conversation_for
 from chat.archive.deletion import recoverable
 from chat.articles import articles
+from chat.listing import MOST, PART, Listing, listing
 from chat.models import Completion, Conversation, LanguageModel
 from chat.models.thread import Thread
-
-SIDEBAR_LENGTH = 100
 
 
 def site(request: HttpRequest) -> dict:
@@ -45,6 +40,7 @@ def _deleted_before(request: HttpRequest) -> Conversation | None:
 def conversation(request: HttpRequest, pk: UUID) -> HttpResponse:
     """At its end; or with `at`, a message's id, around that message, in a thread that goes through it."""
     found = conversation_for(request.user, pk)
+    found.note_read()
     return render(request, "chat/page.html", page_of(request, found, at=number_in(request, "at")))
 
 
@@ -53,6 +49,7 @@ def conversation(request: HttpRequest, pk: UUID) -> HttpResponse:
 def thread(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The thread as it stands, for a page that was away."""
     found = conversation_for(request.user, pk)
+    found.note_read()
     return render(request, "chat/_refreshed.html", page_of(request, found, at=number_in(request, "at")))
 
 
@@ -73,7 +70,10 @@ def stretch(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_GET
 @login_required
 def sidebar_list(request: HttpRequest) -> HttpResponse:
-    return render(request, "chat/_list.html", {"groups": conversation_groups(request)})
+    """The list as it stands; or its next part, which `after` says."""
+    after = request.GET.get("after", "")
+    groups = listing(request.user, after=after) if after else conversation_groups(request)
+    return render(request, "chat/_list.html", {"groups": groups, "after": after})
 
 
 def page_of(request: HttpRequest, conversation: Conversation | None, *, at: int | None = None) -> dict:
@@ -149,21 +149,8 @@ def _last_used(request: HttpRequest) -> int | None:
     return latest.values_list("model_id", flat=True).first()
 
 
-def conversation_groups(request: HttpRequest, current: Conversation | None = None) -> list[dict]:
-    """The sidebar: conversations under Today, Yesterday, Last 7 days, and months."""
-    now = timezone.localtime()
-    found = Conversation.objects.for_person(request.user).order_by("-active")[:SIDEBAR_LENGTH]
-    live = set(Completion.objects.unsettled().filter(person=request.user).values_list("conversation_id", flat=True))
-    entries = [{"conversation": c, "live": c.pk in live, "current": c == current} for c in found]
-    grouped = groupby(entries, key=lambda entry: age_of(entry["conversation"].active, now))
-    return [{"name": name, "entries": list(members)} for name, members in grouped]
-
-
-def age_of(moment, now) -> str:
-    local = timezone.localtime(moment)
-    days = (now.date() - local.date()).days
-    if days <= 0:
-        return _("Today")
-    if days == 1:
-        return _("Yesterday")
-    return _("Last 7 days") if days <= 7 else date_format(local, "YEAR_MONTH_FORMAT")
+def conversation_groups(request: HttpRequest, current: Conversation | None = None) -> Listing:
+    """The sidebar: as much of the list as the page has loaded."""
+    loaded = request.headers.get("X-Listed", "")
+    length = min(int(loaded), MOST) if loaded.isdecimal() and len(loaded) < 9 else 0
+    return listing(request.user, current, length=max(length, PART))

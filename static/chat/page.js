@@ -159,6 +159,9 @@ const targetOf = ctx => typeof ctx.target === "string" ? document.querySelector(
 const changesThread = ctx => !isRefresh(ctx) && ctx.swap !== "none" && thread.contains(targetOf(ctx));
 const on = (name, act) => document.addEventListener(`htmx:${name}`, event => act(event.detail.ctx, event));
 
+// As much of the list comes back as is loaded.
+on("config:request", ctx => { ctx.request.headers["X-Listed"] = list.querySelectorAll(".entry[id]").length });
+
 on("before:request", ctx => {
   if (!changesThread(ctx)) return;
   changes++;
@@ -417,11 +420,13 @@ const menu = byId("entry-menu");
 
 function openMenu(button) {
   Object.assign(menu.dataset, { conversation: button.dataset.conversation, title: button.dataset.title, opener: button.closest(".entry")?.id ?? "title" });
+  Object.assign(menu.dataset, { pinned: "pinned" in button.dataset ? "yes" : "", archived: "archived" in button.dataset ? "yes" : "" });
+  byId("file").elements.conversation.value = button.dataset.conversation;
   menu.querySelector("form").setAttribute("action", `/c/${button.dataset.conversation}/delete/`);
   for (const link of menu.querySelectorAll("[data-place]")) link.href = `/c/${button.dataset.conversation}/${link.dataset.place}`;
 }
 
-menu.addEventListener("click", event => { if (event.target.closest("a")) menu.hidePopover() });
+menu.addEventListener("click", event => { if (event.target.closest("a, [form=file]")) menu.hidePopover() });
 
 function rename({ conversation, title, opener }) {
   const home = byId(opener === "title" || !opener ? "title" : opener);
@@ -489,6 +494,7 @@ const acts = {
   menu: openMenu,
   rename: button => rename(button.dataset),
   "rename-entry"() { menu.hidePopover(); rename(menu.dataset) },
+  filing: link => import("./switcher.js").then(({ file }) => file(link.href)),
 };
 const actsInText = {
   "copy-code": button => copy(button.closest("figure").querySelector("code").textContent, button),
@@ -577,6 +583,13 @@ box.addEventListener("keydown", event => {
   if (event.key === "ArrowUp" && !box.value && !isComposing(event)) { event.preventDefault(); edit(lastQuestion()) }
 });
 
+// What needs a window of its own is loaded when it is wanted.
+addEventListener("keydown", event => {
+  if (event.key.toLowerCase() !== "k" || event.ctrlKey === event.metaKey || event.altKey || event.shiftKey) return;
+  event.preventDefault();
+  if (!document.querySelector("dialog[open]")) openSwitcher();
+});
+
 addEventListener("keydown", event => {
   if (isComposing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector("dialog:modal, :popover-open")) return;
@@ -584,9 +597,20 @@ addEventListener("keydown", event => {
   if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
   if (event.key === "?") { event.preventDefault(); byId("keys").showModal() }
   else if (event.key === "n" && location.pathname !== "/") { event.preventDefault(); document.querySelector(".new").click() }
+  else if (event.key === "/") { event.preventDefault(); toSearch() }
   // Who just types, types a message.
   else if (event.key.length === 1 && event.key !== " " && event.target === document.body) box.focus();
 });
+
+function openSwitcher() {
+  byId("switcher").showModal();
+  import("./switcher.js").then(({ open }) => open());
+}
+
+function toSearch() {
+  const field = byId("search");
+  field.checkVisibility() ? field.focus() : location.assign(field.form.action);
+}
 
 // --- times in the reader's own zone
 

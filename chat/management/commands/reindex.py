@@ -31,7 +31,8 @@ class Command(BaseCommand):
             with transaction.atomic():
                 added += index.put(Message.objects.filter(pk__in=batch).select_related("conversation", "completion"))
             done = batch[-1]
-            self.stdout.write(f"\r{added} messages added", ending="")
+            if self.stdout.isatty():
+                self.stdout.write(f"\r{added} messages added", ending="")
         self.stdout.write(f"\r{added} messages added")
 
 
