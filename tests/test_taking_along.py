@@ -1,13 +1,16 @@
 """Bringing in, taking along, sharing and deleting in a browser and over restarts; hostile texts in each of those."""
 
+import io
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
@@ -159,6 +162,39 @@ def test_nobody_else_sees_feeds_or_stops_an_import(site, alice):
     bob = site.visitor("bob")
     assert bob.http.get(address).status_code == 404
     assert bob.post(f"{address}part/?from=0").status_code == bob.post(f"{address}stop/").status_code == 404
+
+
+# --- taking along
+
+
+def test_several_are_taken_along_by_their_ids_or_all(site, alice):
+    bring_in(alice, many(5))
+    done(site)
+    ids = [str(UUID(row["id"])) for row in site.rows("SELECT id FROM chat_conversation ORDER BY id")]
+    asked = {
+        2: alice.post("/export/", form="markdown", conversation=ids[:2], htmx=False),
+        3: alice.http.get("/export/", params={"form": "json", "conversation": ",".join(ids[:3])}),
+        5: alice.http.get("/export/?all=1&form=text"),
+    }
+    for count, answer in asked.items():
+        assert answer.headers["content-type"] == "application/zip"
+        archive = zipfile.ZipFile(io.BytesIO(answer.content))
+        assert len(archive.namelist()) == count and archive.testzip() is None
+    bob = site.visitor("bob")
+    assert bob.http.get("/export/", params={"conversation": ids[0]}).status_code == 404
+    assert alice.http.get("/export/?conversation=x").status_code == 404
+    assert alice.http.get("/export/?all=1&form=exe").status_code == 404
+
+
+def test_an_archive_is_sent_while_it_is_read(site, alice):
+    """However many conversations there are, the server holds no more than a step of them."""
+    bring_in(alice, many(200, messages=30))
+    done(site)
+    process = psutil.Process(site.process.pid)
+    before = process.memory_info().rss
+    with alice.http.stream("GET", "/your-data/everything/") as answer:
+        sizes = [(len(part), process.memory_info().rss) for part in answer.iter_raw()]
+    assert len(sizes) > 3 and max(rss for _size, rss in sizes) - before < 40e6
 
 
 # --- hostile texts, wherever they are shown
