@@ -21,8 +21,8 @@ FORMAT, VERSION = "chat-conversations", 1
 
 # What is told of a completion. A test holds these lists against the model, so that a new column is in one of them.
 TOLD = (
-    "purpose", "n", "streamed", "max_output", "status", "reason", "error", "attempts", "request_id", "created",
-    "settled", "first_delta_ms", "duration_ms", "closing_ms", "left_out",
+    "purpose", "n", "streamed", "max_output", "status", "reason", "error", "error_code", "attempts", "request_id",
+    "created", "settled", "first_delta_ms", "duration_ms", "closing_ms", "left_out",
 )  # fmt: skip
 USAGE = (
     "input_tokens", "input_low", "input_high", "output_tokens", "output_low", "output_high", "cached_tokens",
