@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation.template import templatize
 
+from chat.archive.query import FILTERS, STATUSES
 from chat.connecting import Nearby
 from chat.frames import line_html
 from chat.live.watching import Line
@@ -500,6 +501,34 @@ def test_sharing_deleting_and_retention_are_told_in_chinese(site, reader):
     pages["wrong password"] = reader.post("/your-data/delete/now/", htmx=False, what="data", password="?")
     assert "2024年3月5日" in pages["retention?days=30"].text and "最近删除" in pages["deleted"].text
     assert left_in_english(pages) == {}
+
+
+def test_finding_and_filing_are_told_in_chinese(site, reader):
+    sent = reader.send("找一找这句话")
+    site.settled(sent.completion)
+    site.change("UPDATE chat_message SET text = '找到了' WHERE id = ?", sent.reply)
+    filed = f"/c/{sent.conversation}/filing/"
+    pages = {"nothing filed": reader.http.get("/folders/"), "to file": reader.http.get(filed)}
+    reader.post(filed, htmx=False, folder="夹", tags="签，二")
+    pages |= {"filed": reader.http.get("/folders/"), "the list": reader.http.get("/list/")}
+    queries = (
+        "",
+        "找",
+        "没有",
+        "model:无",
+        "在:2026",
+        "befor:2026",
+        "before:明天",
+        "is:甲",
+        "folder:无",
+        "tag:无",
+        "in:",
+    )
+    pages |= {f"search {query}": reader.http.get("/search/", params={"q": query}) for query in queries}
+    pages |= {f"switch {query}": reader.http.get("/switch/", params={"q": query}) for query in ("", "找")}
+    assert {name: page.status_code for name, page in pages.items() if page.status_code not in (200, 422)} == {}
+    typed = {*FILTERS, *map(str, STATUSES), "befor", "today", "yesterday", "Mac"}
+    assert set().union(*left_in_english(pages).values()) - typed == set()
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
