@@ -199,7 +199,7 @@ def go_on(sitting: Sitting) -> str:
         reply = settled(reader, "complete")
         text = text_of(reply)
         assert text.startswith(kept) and len(text) > len(kept) and text in ALPHABETS, f"{kept!r} → {text!r}"
-    return f"{len(kept)} → {len(text)} characters | {facts_of(reply)}"
+        return f"{len(kept)} → {len(text)} characters | {facts_of(reply)}"
 
 
 def come_back(sitting: Sitting) -> str:
