@@ -205,16 +205,18 @@ def _fit(one: Wanted, purses: list[Purse], *, among: int, capped: bool) -> list[
     """Lowers one completion's longest answer to its share of what is left, and takes what it may cost."""
     completion = one.completion
     _refuse_unpriced(one, purses, capped)
-    shares = [(purse, purse.share(among)) for purse in purses]
-    least = min(LEAST_OUTPUT, completion.max_output)
+    shares = [(purse, share) for purse in purses if (share := purse.share(among)) is not None]
     for purse, share in shares:
-        fits = None if share is None else _most_output(one, purse.unit, share)
-        if fits is not None and fits < least:
-            needed, why = _cost(one, least, purse.unit), "spent" if purse.period else "cap"
-            raise Refused(why, completion.model, purse, prompt=one.prompt, needed=needed, fits=max(fits, 0))
-        if purse.period is None and share is not None and _cost(one, 0, purse.unit) is not None:
+        if purse.period is None and _cost(one, 0, purse.unit) is not None:
             completion.cap = share
-        completion.max_output = completion.max_output if fits is None else min(completion.max_output, fits)
+    fitting = [(fits, purse) for purse, share in shares if (fits := _most_output(one, purse.unit, share)) is not None]
+    if fitting:
+        fits, tightest = min(fitting, key=lambda pair: pair[0])
+        least = min(LEAST_OUTPUT, completion.max_output)
+        if fits < least:
+            needed, why = _cost(one, least, tightest.unit), "spent" if tightest.period else "cap"
+            raise Refused(why, completion.model, tightest, prompt=one.prompt, needed=needed, fits=max(fits, 0))
+        completion.max_output = min(completion.max_output, fits)
     return [hold for purse in purses if (hold := _taken(one, purse))]
 
 
