@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,7 +19,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser import PHONE, Reader, at_a_page
 from tests.corpus import HOSTILE
-from tests.site import Site, Visitor, wait_for
+from tests.site import ROOT, Site, Visitor, wait_for
 
 CHATGPT = Path(__file__).parent / "exports" / "chatgpt.json"
 PART = 1024 * 1024
@@ -250,6 +253,24 @@ def test_hostile_texts_are_harmless_in_a_file(alice, hostile, sit_down, tmp_path
     assert_harmless(reader)
     assert reader.requests == [f"GET {page.as_uri()}"]
     expect(reader.page.locator("article")).to_have_count(len(HOSTILE))
+
+
+# --- deleting
+
+
+def test_what_is_deleted_for_good_is_nowhere_in_the_files(site, alice):
+    sent = alice.send("zqcanary says nothing twice", model="tiny")
+    site.settled(sent.completion)
+    before = [dict(row) for row in site.rows("SELECT * FROM chat_usageentry")]
+    alice.post(f"/c/{sent.conversation}/delete/")
+    alice.post("/your-data/deleted/", act="purge", conversation=sent.conversation, htmx=False)
+    wait_for(lambda: not site.rows("SELECT 1 FROM chat_conversation"))
+    environment = {**os.environ, **site.environment, "CHAT_DATA": str(site.folder)}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    subprocess.run([sys.executable, "manage.py", "purge"], cwd=ROOT, env=environment, check=True)
+    for file in site.folder.glob("*"):
+        assert b"zqcanary" not in file.read_bytes(), file
+    assert [dict(row) for row in site.rows("SELECT * FROM chat_usageentry")] == before
 
 
 # --- on paper
