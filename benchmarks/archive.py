@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 
@@ -60,7 +60,7 @@ class Reader:
         self.site = site
         self.http = httpx.Client(base_url=site.url, cookies=site.people[0], timeout=120)
         rows = site.rows("SELECT id FROM chat_conversation WHERE title <> 'sent' ORDER BY active")
-        self.conversations = [str(row["id"]) for row in rows]
+        self.conversations = [str(UUID(str(row["id"]))) for row in rows]
 
     def open(self) -> httpx.Response:
         return self.http.get(f"/c/{self.conversations[len(self.conversations) // 2]}/")
