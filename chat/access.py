@@ -15,6 +15,7 @@ from chat.models import (
     LanguageModel,
     Message,
     Person,
+    Persona,
     Provider,
     Share,
     Tag,
@@ -70,6 +71,10 @@ def folder_for(person: Person, pk: int) -> Folder:
 
 def tag_for(person: Person, pk: int) -> Tag:
     return _one(Tag.objects.filter(person=person, pk=pk))
+
+
+def persona_for(person: Person, pk: int) -> Persona:
+    return _one(person.personas.named().filter(pk=pk))
 
 
 def _of_role(message: Message, role: str) -> Message:

@@ -7,14 +7,16 @@ class ChatConfig(AppConfig):
     name = "chat"
 
     def ready(self) -> None:
-        from chat import checks, index  # noqa: F401 - checks registers itself
-        from chat.archive.deletion import purge
+        from chat import asking, checks, index  # noqa: F401 - checks registers itself
+        from chat.archive.deletion import hide_temporary, purge
         from chat.archive.importing.work import import_files
         from chat.archive.retention import retire
         from chat.live import hint_revoked, registry, stop
         from chat.models import Account, Completion, Message, Person
 
+        registry.chores.append(hide_temporary)
         registry.labours += [purge, retire, import_files]
+        registry.afterwards.append(asking.name)
 
         def tell_sockets(instance: Person, created: bool, **_) -> None:
             """Deactivation, a new password, another role: its sockets look whether they still may."""

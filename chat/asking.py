@@ -3,19 +3,23 @@
 Its mirror is settlement, the only way out.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from chat import index
+from chat import index, parameters
 from chat.accounting import budgets
 from chat.accounting.budgets import Wanted
-from chat.models import Account, Completion, Conversation, LanguageModel, Message, Person, Price
+from chat.models import Account, Completion, Conversation, LanguageModel, Message, Person, Persona, Price
 from chat.prompts import prompt_bound
 from chat.titles import first_words
+
+TITLE_TOKENS = 100  # room for a few words, and for what some models put before them
 
 
 class KeyReused(Exception):
@@ -59,6 +63,16 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a new conversation begins with: a persona, the person's own if none; or what was set instead of it."""
+
+    persona: Persona | None = None
+    system_prompt: str | None = None
+    parameters: dict[str, object] | None = None
+    temporary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What an ask made: the person's message if there is one, and the completions with their empty choices."""
 
@@ -70,12 +84,19 @@ class Asked:
 
 
 def send(
-    person: Person, *, text: str, wish: Wish, key: UUID, conversation: Conversation | None, parent: int | None
+    person: Person,
+    *,
+    text: str,
+    wish: Wish,
+    key: UUID,
+    conversation: Conversation | None,
+    parent: int | None,
+    beginning: Beginning | None = None,
 ) -> Asked:
     """A new message under `parent`, a message's id, or at the root; with no conversation, in a new one."""
 
     def make() -> Asked:
-        place = _held(conversation) if conversation else _new_conversation(person, text)
+        place = _held(conversation) if conversation else _new_conversation(person, text, beginning or Beginning())
         if parent is not None:
             _refuse_unsettled(place.messages.select_related("completion").get(pk=parent))
         message = place.messages.create(parent_id=parent, role=Message.Role.USER, text=text, key=key)
@@ -156,8 +177,17 @@ def _earlier(person: Person, key: UUID, text: str) -> Asked | None:
     return Asked(known.conversation, message, list(lineup), list(choices.order_by("pk")), repeated=True)
 
 
-def _new_conversation(person: Person, text: str) -> Conversation:
-    return Conversation.objects.create(person=person, title=first_words(text), active=timezone.now())
+def _new_conversation(person: Person, text: str, beginning: Beginning) -> Conversation:
+    persona = beginning.persona or Persona.nameless(person)
+    return Conversation.objects.create(
+        person=person,
+        title=first_words(text),
+        active=timezone.now(),
+        persona=beginning.persona,
+        system_prompt=persona.system_prompt if beginning.system_prompt is None else beginning.system_prompt,
+        parameters=persona.parameters if beginning.parameters is None else beginning.parameters,
+        temporary=beginning.temporary,
+    )
 
 
 def _held(conversation: Conversation) -> Conversation:
@@ -193,7 +223,7 @@ def _queue(
             model=model,
             n=n,
             streamed=model.streamed if wish.streamed is None else wish.streamed,
-            max_output=model.max_output,
+            **_asked_for(conversation.parameters, model),
             price=prices.get(model.pk),
             **common,
         )
@@ -217,7 +247,8 @@ def _queue(
     for choice in choices:
         choice.save()
     conversation.leaf, conversation.model, conversation.active = choices[0], wish.models[0], now
-    conversation.save(update_fields=["leaf", "model", "active"])
+    conversation.left = None
+    conversation.save(update_fields=["leaf", "model", "active", "left"])
     _hold(completions, account, wish.cap)  # last: the rows of budgets are what others wait for
     return Asked(conversation, message, completions, choices)
 
@@ -238,11 +269,62 @@ def _hold(completions: list[Completion], account: Account, cap: Decimal | None) 
             completion.save(update_fields=["max_output", "cap"])
 
 
+def name(pk: int) -> None:
+    """Has a model name the conversation of a reply that has settled, if nobody has yet and its person wishes it.
+
+    Once for a conversation. It costs what it costs; where a budget has no room for it, the first words stay.
+    """
+    reply = Completion.objects.select_related("conversation", "person", "model__provider").get(pk=pk)
+    if not _is_to_be_named(reply):
+        return
+    model = _naming_model(reply)
+    account, now = Account.of(reply.person), timezone.now()
+    with suppress(budgets.Refused), transaction.atomic():
+        completion = Completion.objects.create(
+            purpose=Completion.Purpose.TITLE,
+            model=model,
+            streamed=False,
+            max_output=min(model.max_output, TITLE_TOKENS),
+            account=account,
+            person=reply.person,
+            conversation=reply.conversation,
+            day=timezone.localdate(now),
+            group_id=account.group_id,
+            price=Price.current([model], now).get(model.pk),
+        )
+        _hold([completion], account, None)
+
+
+def _is_to_be_named(reply: Completion) -> bool:
+    conversation, person = reply.conversation, reply.person
+    if reply.purpose != Completion.Purpose.REPLY or reply.status != Completion.Status.COMPLETE:
+        return False
+    if not (conversation and person) or conversation.deleted or conversation.temporary:
+        return False
+    wished = (person.titles or settings.TITLES) == Person.Titles.MODEL
+    is_named = conversation.titled_by != Conversation.TitledBy.WORDS
+    return wished and not is_named and not conversation.completion_set.filter(purpose=Completion.Purpose.TITLE).exists()
+
+
+def _naming_model(reply: Completion) -> LanguageModel:
+    """The site's model for it, if it has one that can answer."""
+    named = LanguageModel.objects.usable().filter(name=settings.TITLE_MODEL).first() if settings.TITLE_MODEL else None
+    return named or reply.model
+
+
 def fitting(person: Person, refused: budgets.Refused) -> list[LanguageModel]:
     """The models that could still answer what was refused: one answer each, the longest first."""
     account, now = Account.of(person), timezone.now()
     counting = budgets.counting(account.pk, account.group_id, timezone.localdate(now))
     return budgets.fitting(list(LanguageModel.objects.usable()), refused.prompt, counting, now)
+
+
+def _asked_for(wished: dict[str, object], model: LanguageModel) -> dict[str, object]:
+    """The columns of what is wished for: as much of it as this model takes."""
+    return {
+        "max_output": parameters.longest_answer(wished, model.max_output),
+        "parameters": parameters.sent(wished, model.provider.facts.parameters),
+    }
 
 
 def _shares(model: LanguageModel, n: int) -> list[int]:

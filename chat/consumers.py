@@ -64,7 +64,7 @@ class PageConsumer(AsyncWebsocketConsumer):
             self.person = None
             await self.close(FORBIDDEN)
             return
-        self.language = get_language_from_request(self.request)
+        self.language = self.person.language or get_language_from_request(self.request)
         with translation.override(self.language):
             self.labels = labels()
         await registry.ensure_started()

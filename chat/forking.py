@@ -39,7 +39,11 @@ def fork(person: Person, message: Message, *, key: UUID) -> Conversation:
     made = Conversation.objects.create(
         person=person,
         title=title[:TITLE_LENGTH],
+        titled_by=Conversation.TitledBy.PERSON,
         model=message.conversation.model,
+        system_prompt=message.conversation.system_prompt,
+        parameters=message.conversation.parameters,
+        temporary=message.conversation.temporary,
         active=timezone.now(),
         deleted=timezone.now(),
     )

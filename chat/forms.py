@@ -126,6 +126,7 @@ class MessageForm(AskForm):
         },
     )
     parent = forms.IntegerField(required=False)
+    temporary = forms.BooleanField(required=False)
 
     def clean_text(self) -> str:
         if not self.cleaned_data["text"].strip():

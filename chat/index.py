@@ -81,9 +81,13 @@ def second_of(place: int) -> int:
 def put(messages: Iterable[Message]) -> int:
     """Adds those that are final and have text, and are not in it yet; how many. In the transaction that made them so.
 
+    Of temporary conversations none: they are not found.
+
     Best loaded with conversation and completion.
     """
-    final = [message for message in messages if message.text and message.is_final]
+    final = [
+        message for message in messages if message.text and message.is_final and not message.conversation.temporary
+    ]
     known = _known([place_of(message) for message in final])
     entries = [_entry(message) for message in final if place_of(message) not in known]
     with connection.cursor() as cursor:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from chat.views.messages import refusal
@@ -23,6 +24,25 @@ def headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
         return response
 
     return with_headers
+
+
+def own_language(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """The language that a person has chosen goes before their browser's."""
+
+    def with_language(request: HttpRequest) -> HttpResponse:
+        if language := _chosen_language(request):
+            translation.activate(language)
+            request.LANGUAGE_CODE = translation.get_language()
+        return get_response(request)
+
+    return with_language
+
+
+def _chosen_language(request: HttpRequest) -> str:
+    try:
+        return request.user.language if request.user.is_authenticated else ""
+    except OperationalError:
+        return ""  # the view will meet it again, and say so
 
 
 class BusyDatabase:

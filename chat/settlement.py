@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from chat import index
+from chat import index, titles
 from chat.accounting import booking, calibration
 from chat.accounting.pricing import Tokens
 from chat.models import Completion, Conversation, Message, Presence, Process, Segment
@@ -17,6 +17,7 @@ from chat.tokens import Estimate, Ratio, estimate
 from chat.transcript import Transcript, thought_seconds
 from chat.upstream.contract import Usage
 from chat.upstream.payloads import trusted
+from chat.words import folded
 
 RECOUNTS = 3
 LOOKUPS = 6
@@ -99,24 +100,36 @@ def _settle_lost(completion: Completion, reason: str) -> bool:
 def _write(completion: Completion, transcript: Transcript) -> None:
     """What every end writes beside the status. A conversation that is gone meanwhile still pays."""
     completion.refresh_from_db(from_queryset=Completion.objects.select_related("model__provider", "price"))
-    _write_choices(completion, transcript)
-    index.put(completion.messages.select_related("conversation"))
-    _mark_unread(completion)
+    if completion.purpose == Completion.Purpose.TITLE:
+        _write_title(completion, transcript)
+    else:
+        _write_choices(completion, transcript)
+        index.put(completion.messages.select_related("conversation"))
+        _mark_unread(completion)
     source, tokens, usage = _usage(completion, transcript)
     booking.charge(completion, source, tokens)
     facts = completion.model.provider.facts
     unsure = source == Source.ESTIMATED
+    has_text = completion.purpose == Completion.Purpose.REPLY  # that is kept, and can be counted again
     changes = {
         "cached_tokens": usage.cached_tokens if usage else None,
         "reasoning_tokens": usage.reasoning_tokens if usage else None,
         "said_cost": nearest(usage.cost) if usage else None,
         "own_output_tokens": _own_output(transcript).tokens,
-        "recounts_left": RECOUNTS if facts.counting and unsure else 0,
+        "recounts_left": RECOUNTS if facts.counting and unsure and has_text else 0,
         "lookups_left": LOOKUPS if facts.looking_up and unsure and completion.request_id else 0,
         **booking.standing(completion, source, tokens),
     }
     Completion.objects.filter(pk=completion.pk).update(**changes)
     Segment.objects.filter(completion=completion).delete()
+
+
+def _write_title(completion: Completion, transcript: Transcript) -> None:
+    """Of a whole answer. What its person has named meanwhile keeps that name; what failed leaves the first words."""
+    title = titles.of_answer("".join(choice.text for choice in transcript.choices[:1]))
+    if title and completion.status == Status.COMPLETE:
+        unnamed = Conversation.objects.filter(pk=completion.conversation_id, titled_by=Conversation.TitledBy.WORDS)
+        unnamed.update(title=title, folded_title=folded(title), titled_by=Conversation.TitledBy.MODEL)
 
 
 def _mark_unread(completion: Completion) -> None:

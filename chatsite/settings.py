@@ -76,6 +76,9 @@ ALLOWED_HOSTS = words("ALLOWED_HOSTS") or ([urlsplit(SITE_URL).hostname] if SITE
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS") + ([SITE_URL] if SITE_URL else [])
 SIGN_UP_OPEN = flag("CHAT_SIGN_UP", default=True)
 DEMO = flag("CHAT_DEMO", default=True)
+# Who names the conversations of people who do not choose: their first `words`, or a `model`
+TITLES = "model" if os.environ.get("CHAT_TITLES", "") == "model" else "words"
+TITLE_MODEL = os.environ.get("CHAT_TITLE_MODEL", "")  # its name; without it a conversation's own model does
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -99,6 +102,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "chat.middleware.own_language",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "chat.middleware.BusyDatabase",

@@ -213,6 +213,7 @@ def filed(conversation, alice):  # noqa: F811
     conversation.folder = Folder.objects.create(person=alice, name="Work")
     conversation.tags.add(Tag.objects.create(person=alice, name="缓存"))
     conversation.pinned = True
+    conversation.system_prompt, conversation.parameters = "Be brief.", {"temperature": 0.5, "stop": ["END"]}
     conversation.save()
     return conversation
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from chat import index
@@ -19,7 +19,10 @@ from chat.archive import parting, sharing
 from chat.archive.retention import limit_in_force
 from chat.archive.steps import Act, Question, ids_of, in_batches
 from chat.models import Chore, Completion, Conversation, Message, Person
+from chat.settlement import Ending, settle_queued
 
+LEFT_AFTER = timedelta(minutes=1)  # loading a page again is not leaving
+IDLE_AFTER = timedelta(hours=1)
 MESSAGES = 50  # at a time: each is taken out of the index by itself
 COMPLETIONS = 500
 TIDY = "tidy"  # the chore of overwriting what a purge has freed
@@ -48,6 +51,17 @@ def restore(person: Person, pks: Iterable[UUID]) -> int:
 def delete_for_good(found: QuerySet[Conversation]) -> int:
     """Of recoverable ones: the next purge takes them."""
     return found.order_by().update(purge_at=timezone.now())
+
+
+def hide_temporary() -> None:
+    """Temporary conversations that their person has left, or where nothing was asked for an hour. A chore."""
+    now = timezone.now()
+    over = Q(left__lt=now - LEFT_AFTER) | Q(active__lt=now - IDLE_AFTER)
+    for conversation in Conversation.objects.filter(over, temporary=True, deleted=None):
+        Conversation.objects.filter(pk=conversation.pk).update(deleted=now, purge_at=now)  # not to be had back
+        for completion in conversation.completion_set.unsettled().select_related("model__provider"):
+            if not settle_queued(completion, Ending(Completion.Status.STOPPED, "deleted")):
+                Completion.ask_to_stop(completion.pk, "deleted")
 
 
 # The purge

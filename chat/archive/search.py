@@ -110,7 +110,7 @@ def matching_conversations(person: Person, query: Query) -> QuerySet[Conversatio
 
 def _conversations(person: Person, query: Query) -> QuerySet[Conversation]:
     """All that the query's filters admit."""
-    found = Conversation.objects.for_person(person)
+    found = Conversation.objects.for_person(person).kept()
     if query.folders:
         found = found.filter(folder__in=_named(Folder, person, query.folders))
     for name in query.tags:

@@ -45,6 +45,7 @@ class Registry:
         self.claimed = Growth()
         self.attendance = Attendance(self)
         self.draining = False
+        self.afterwards: list[Callable[[int], object]] = []  # run in the writer's thread for each that has settled here
         self.chores: list[Callable[[], object]] = []  # run once a minute in the writer's thread
         self.labours: list[Labour] = []  # begun once a minute, and whenever there is work
         self._work = Growth()
@@ -152,7 +153,9 @@ class Registry:
             await self._claim_all(Completion.objects.filter(model__provider=provider, status=Status.QUEUED))
         # Pages that do not watch it show in their list that it has ended.
         if completion.person:
-            await get_channel_layer().group_send(person_group(completion.person), {"type": "hint.settled"})
+            await get_channel_layer().group_send(person_group(completion.person), _news_of(completion.completion))
+        for act in self.afterwards:
+            await in_writer(act, completion.pk)
 
     # Stopping
 
@@ -243,6 +246,13 @@ async def _forever(seconds: float, work: Callable[[], Awaitable]) -> None:
             await work()
         except Exception:
             logger.exception("what is done every %s s has failed; the next time follows", seconds)
+
+
+def _news_of(completion: Completion) -> dict:
+    """What the person's pages are told of its end: that their list has changed, or the name of a conversation."""
+    if completion.purpose == Completion.Purpose.TITLE and completion.conversation_id:
+        return {"type": "hint.changed", "conversation": str(completion.conversation_id)}
+    return {"type": "hint.settled"}
 
 
 def person_group(person: int) -> str:

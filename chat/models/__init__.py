@@ -7,6 +7,7 @@ from chat.models.conversation import Conversation, Message
 from chat.models.filing import Folder, Tag
 from chat.models.imports import Import
 from chat.models.language_model import LanguageModel, Provider
+from chat.models.persona import Persona
 from chat.models.price import Price
 from chat.models.process import Presence, Process
 from chat.models.retention import Retention
@@ -31,6 +32,7 @@ __all__ = [
     "LanguageModel",
     "Message",
     "Person",
+    "Persona",
     "Presence",
     "Price",
     "Process",

@@ -19,7 +19,28 @@ class PersonManager(UserManager):
 
 
 class Person(AbstractUser):
-    """Somebody who signs in. An administrator is a superuser."""
+    """Somebody who signs in. An administrator is a superuser.
+
+    What is empty here is left to their browser, or to the site.
+    """
+
+    class Theme(models.TextChoices):
+        SYSTEM = "auto", _("As the system")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
+    class SendKey(models.TextChoices):
+        ENTER = "enter", _("Enter")
+        WITH_CONTROL = "control-enter", _("Ctrl+Enter or ⌘+Enter")
+
+    class Titles(models.TextChoices):
+        WORDS = "words", _("the first words")
+        MODEL = "model", _("a model")
+
+    theme = models.CharField(_("appearance"), max_length=8, choices=Theme, blank=True)
+    language = models.CharField(_("language"), max_length=10, blank=True)
+    send_key = models.CharField(_("key that sends"), max_length=16, choices=SendKey, default=SendKey.ENTER)
+    titles = models.CharField(_("titles by"), max_length=8, choices=Titles, blank=True)
 
     leaving = models.DateTimeField(null=True, editable=False)  # since then: what was theirs goes, then they
 
@@ -28,6 +49,12 @@ class Person(AbstractUser):
     class Meta:
         verbose_name = _("person")
         verbose_name_plural = _("people")
+
+    def keep(self, **choices: str) -> None:
+        """Writes these columns only: the row that a request has read may be old, and hold rights that are gone."""
+        Person.objects.filter(pk=self.pk).update(**choices)
+        for name, choice in choices.items():
+            setattr(self, name, choice)
 
 
 class Group(models.Model):

@@ -45,6 +45,10 @@ class Completion(models.Model):
 
     UNSETTLED = (Status.QUEUED, Status.LIVE)
 
+    class Purpose(models.TextChoices):
+        REPLY = "reply", _("reply")
+        TITLE = "title", _("title")  # has no messages: it names its conversation
+
     class Source(models.TextChoices):
         """Where the usage comes from; empty while the completion is not settled."""
 
@@ -59,10 +63,11 @@ class Completion(models.Model):
     conversation = models.ForeignKey("chat.Conversation", null=True, on_delete=models.SET_NULL)
     model = models.ForeignKey("chat.LanguageModel", on_delete=models.PROTECT)
     ask = models.UUIDField(default=uuid.uuid4, db_index=True)  # the same for all that were asked for together
-    purpose = models.CharField(max_length=10, default="reply")
+    purpose = models.CharField(max_length=10, default=Purpose.REPLY)
     n = models.PositiveSmallIntegerField(default=1)
     streamed = models.BooleanField(default=True)
     max_output = models.PositiveIntegerField()
+    parameters = models.JSONField(default=dict)  # what was asked for besides, and is sent: chat.parameters
 
     # Of the moment when it was asked for: they hold for its Holds and for all its ledger lines.
     day = models.DateField(default=timezone.localdate)  # in the site's time zone

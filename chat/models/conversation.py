@@ -1,7 +1,7 @@
 """Conversations: trees of messages."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, models
@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from chat.models.filing import FoldedField, Folder, Folding, Tag
+from chat.models.persona import Persona
 
 TITLE_LENGTH = 200
 
@@ -24,22 +25,40 @@ class ConversationQuerySet(models.QuerySet):
         recoverable = max(timedelta(days=settings.KEEP_DELETED_DAYS), timedelta(hours=1))
         return self.filter(deleted=None).update(deleted=now, purge_at=now + recoverable)
 
+    def kept(self) -> "ConversationQuerySet":
+        """Without the temporary ones, which are neither listed nor found."""
+        return self.filter(temporary=False)
+
     def listed(self) -> "ConversationQuerySet":
         """As the list shows them: none that are archived, pinned ones first, then by when something was asked."""
-        return self.filter(archived=False).order_by("-pinned", "-active", "-pk")
+        return self.kept().filter(archived=False).defer("system_prompt").order_by("-pinned", "-active", "-pk")
 
 
 class Conversation(Folding):
     """A tree of messages of one person.
 
+    `system_prompt` and `parameters` are what its persona had when it began, or what they were changed to since.
+
     open ◀──▶ deleted (hidden, its live replies stopped) ──▶ purged at `purge_at` (gone, with every message)
     """
+
+    class TitledBy(models.TextChoices):
+        WORDS = "words"  # the first ones of its first message
+        MODEL = "model"
+        PERSON = "person"  # for good
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations")
     title = models.CharField(_("title"), max_length=TITLE_LENGTH)
+    titled_by = models.CharField(max_length=8, choices=TitledBy, default=TitledBy.WORDS)
     folded_title = FoldedField(of="title", max_length=2 * TITLE_LENGTH)
     model = models.ForeignKey("chat.LanguageModel", null=True, on_delete=models.SET_NULL)
+    persona = models.ForeignKey(Persona, null=True, on_delete=models.SET_NULL)
+    system_prompt = models.TextField(blank=True)
+    parameters = models.JSONField(default=dict)  # by the names of chat.parameters
+    # Not kept: gone when its person has left it, or has asked nothing for an hour. What it used is kept.
+    temporary = models.BooleanField(default=False)
+    left = models.DateTimeField(null=True)  # of a temporary one: since when no page shows it
     # The end of the thread that is shown; other threads of the tree are reached through siblings.
     leaf = models.ForeignKey("chat.Message", null=True, on_delete=models.SET_NULL, related_name="+")
     created = models.DateTimeField(default=timezone.now)
@@ -61,6 +80,7 @@ class Conversation(Folding):
         indexes = [
             models.Index(fields=["purge_at"], name="conversation_purge", condition=models.Q(purge_at__isnull=False)),
             models.Index(fields=["person", "deleted", "-active"], name="conversation_latest"),
+            models.Index(fields=["active"], condition=models.Q(temporary=True), name="conversation_temporary"),
             # Partial, since SQLite orders by an index only where every column before is compared with a constant.
             models.Index(
                 fields=["person", "-pinned", "-active", "-id"],
@@ -71,6 +91,19 @@ class Conversation(Folding):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    def take(self, persona: Persona) -> None:
+        """What the persona has, from the next message on."""
+        self.persona = persona if persona.name else None
+        self.system_prompt, self.parameters = persona.system_prompt, persona.parameters
+        if persona.model:
+            self.model = persona.model
+        self.save(update_fields=["persona", "system_prompt", "parameters", "model"])
+
+    def leave(self, moment: datetime | None) -> None:
+        """Of a temporary one: since when nobody sees it; None, since somebody does."""
+        self.left = moment
+        self.save(update_fields=["left"])
 
     def thread(self, leaf_id: int | None) -> list["Message"]:
         """The path from the root to one message, whole. What is shown of it is a stretch: models/thread."""

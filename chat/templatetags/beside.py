@@ -28,6 +28,7 @@ class Listed:
 
 
 PAGES = (
+    Listed("settings", MINE, _("Settings"), "i-settings"),
     Listed("your-data", MINE, _("Your data"), "i-take"),
     Listed("deleted", MINE, _("Recently deleted"), "i-trash"),
     Listed("providers", ADMINISTRATION, _("Providers"), "i-plug", also="/models/"),

@@ -1,4 +1,4 @@
-"""Renaming, deleting, and undoing that."""
+"""Renaming, leaving, deleting, and undoing that."""
 
 from uuid import UUID
 
@@ -6,12 +6,14 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from chat import live
 from chat.access import conversation_for
 from chat.archive import deletion
 from chat.forms import TitleForm
+from chat.models import Conversation
 from chat.views.messages import refusal
 from chat.views.pages import conversation_groups
 
@@ -22,13 +24,23 @@ def rename(request: HttpRequest, pk: UUID) -> HttpResponse:
     conversation, form = conversation_for(request.user, pk), TitleForm(request.POST)
     if not form.is_valid():
         return refusal(request, form.errors["title"][0], 422)
-    conversation.title = form.cleaned_data["title"]
-    conversation.save(update_fields=["title"])
+    conversation.title, conversation.titled_by = form.cleaned_data["title"], Conversation.TitledBy.PERSON
+    conversation.save(update_fields=["title", "folded_title", "titled_by"])
     live.hint_changed(request.user.pk, conversation.pk)
     if not request.headers.get("HX-Request"):
         return redirect("conversation", conversation.pk)
     context = {"conversation": conversation, "groups": conversation_groups(request, conversation)}
     return render(request, "chat/_renamed.html", context)
+
+
+@require_POST
+@login_required
+def leave(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The page of a temporary conversation is closed. Whoever comes back within a minute finds it."""
+    conversation = conversation_for(request.user, pk)
+    if conversation.temporary:
+        conversation.leave(timezone.now())
+    return HttpResponse(status=204)
 
 
 @require_POST

@@ -15,12 +15,13 @@ from chat import asking, forking, live
 from chat.access import conversation_for, message_for, question_for, reply_for
 from chat.accounting.budgets import Refused
 from chat.articles import article, articles_of
-from chat.asking import Asked, Wish
+from chat.asking import Asked, Beginning, Wish
 from chat.forms import AskForm, KeyForm, MessageForm
 from chat.markdown.plain import plain as without_markup
 from chat.models import Conversation, LanguageModel, Message
+from chat.settings_forms import SetupForm
 from chat.templatetags.budget_words import over_budget
-from chat.views.pages import composer_of, page_of, shown_leaf
+from chat.views.pages import chosen_persona, composer_of, page_of, shown_leaf
 
 NO_KEY_OF_ITS_OWN = gettext_lazy("This form has no key of its own. Reload the page and send again.")
 
@@ -38,6 +39,10 @@ def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
         return refusal(
             request, _("The message that this one answers is gone. Reload the page; your text is kept."), 409
         )
+    setup = SetupForm(request.POST) if "system_prompt" in request.POST and not conversation else None
+    if setup and not setup.is_valid():
+        return refusal(request, setup.complaint, 422)
+    beginning = None if conversation else _beginning(request, setup, temporary=fields["temporary"])
     return _asked(
         request,
         form,
@@ -48,8 +53,17 @@ def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
             key=fields["key"],
             conversation=conversation,
             parent=fields["parent"],
+            beginning=beginning,
         ),
     )
+
+
+def _beginning(request: HttpRequest, setup: SetupForm | None, *, temporary: bool) -> Beginning:
+    """What was set for this conversation, if anything was; else its persona has it."""
+    persona = chosen_persona(request)
+    if setup is None:
+        return Beginning(persona, temporary=temporary)
+    return Beginning(persona, setup.cleaned_data["system_prompt"], setup.parameters, temporary=temporary)
 
 
 @require_POST

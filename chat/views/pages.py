@@ -8,11 +8,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from chat.access import conversation_for
+from chat.access import conversation_for, persona_for
 from chat.archive.deletion import recoverable
 from chat.articles import articles
 from chat.listing import MOST, PART, Listing, listing
-from chat.models import Completion, Conversation, LanguageModel
+from chat.models import Completion, Conversation, LanguageModel, Persona
 from chat.models.thread import Thread
 
 
@@ -39,8 +39,7 @@ def _deleted_before(request: HttpRequest) -> Conversation | None:
 @login_required
 def conversation(request: HttpRequest, pk: UUID) -> HttpResponse:
     """At its end; or with `at`, a message's id, around that message, in a thread that goes through it."""
-    found = conversation_for(request.user, pk)
-    found.note_read()
+    found = _visited(request, pk)
     return render(request, "chat/page.html", page_of(request, found, at=number_in(request, "at")))
 
 
@@ -48,8 +47,7 @@ def conversation(request: HttpRequest, pk: UUID) -> HttpResponse:
 @login_required
 def thread(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The thread as it stands, for a page that was away."""
-    found = conversation_for(request.user, pk)
-    found.note_read()
+    found = _visited(request, pk)
     return render(request, "chat/_refreshed.html", page_of(request, found, at=number_in(request, "at")))
 
 
@@ -67,6 +65,15 @@ def stretch(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "chat/_earlier.html" if before else "chat/_later.html", context)
 
 
+def _visited(request: HttpRequest, pk: UUID) -> Conversation:
+    """Whoever sees a temporary conversation has not left it."""
+    conversation = conversation_for(request.user, pk)
+    if conversation.left:
+        conversation.leave(None)
+    conversation.note_read()
+    return conversation
+
+
 @require_GET
 @login_required
 def sidebar_list(request: HttpRequest) -> HttpResponse:
@@ -79,11 +86,19 @@ def sidebar_list(request: HttpRequest) -> HttpResponse:
 def page_of(request: HttpRequest, conversation: Conversation | None, *, at: int | None = None) -> dict:
     """The whole page; with `at`, around that message."""
     if conversation is None:
-        return {"articles": [], "groups": conversation_groups(request), **composer_of(request, None)}
+        return {
+            "articles": [],
+            "groups": conversation_groups(request),
+            "personas": request.user.personas.named(),
+            "persona": chosen_persona(request),
+            **composer_of(request, None),
+        }
     shown = thread_of(conversation, at=at)
     return {
         **shown,
         "groups": conversation_groups(request, conversation),
+        "personas": request.user.personas.named(),
+        "persona": conversation.persona,
         **composer_of(request, conversation, leaf=shown["stretch"].leaf),
     }
 
@@ -137,11 +152,25 @@ def _chosen(
     request: HttpRequest, conversation: Conversation | None, models: list[LanguageModel]
 ) -> LanguageModel | None:
     """The conversation's model, or the one last used, or the first that is not the demo."""
-    wanted = conversation.model_id if conversation else _last_used(request)
+    wanted = conversation.model_id if conversation else _begun_with(request)
     by_id = {model.pk: model for model in models}
     return (
         by_id.get(wanted) or next((m for m in models if m.provider.profile != "demo"), None) or next(iter(models), None)
     )
+
+
+def _begun_with(request: HttpRequest) -> int | None:
+    """What a new conversation asks first: the persona's model, the person's own choice, or the one last used."""
+    persona = chosen_persona(request) or Persona.nameless(request.user)
+    return persona.model_id or _last_used(request)
+
+
+def chosen_persona(request: HttpRequest) -> Persona | None:
+    """The one that the request names. Raises 404 for one that is not theirs."""
+    named = request.POST.get("persona") or request.GET.get("persona") or ""
+    if not named:
+        return None
+    return persona_for(request.user, int(named) if named.isdecimal() and len(named) < 19 else 0)
 
 
 def _last_used(request: HttpRequest) -> int | None:

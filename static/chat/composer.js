@@ -42,7 +42,8 @@ const saveDraft = keepDraft(box, conversation);
 export const isComposing = event => event.isComposing || event.keyCode === 229;
 
 export function sendsOn(event) {
-  return event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey && !isComposing(event);
+  if (event.key !== "Enter" || event.shiftKey || event.altKey || isComposing(event)) return false;
+  return (event.ctrlKey || event.metaKey) === (form.dataset.sendKey !== "enter");
 }
 
 box.addEventListener("keydown", event => {
@@ -61,6 +62,9 @@ form.addEventListener("htmx:config:request", event => {
   const { ctx } = event.detail;
   if (sending || (ctx.sourceEvent.submitter && ctx.sourceEvent.timeStamp - stoppedAt < SECOND_CLICK)) return event.preventDefault();
   saveDraft();
+  // What was set for a conversation before it began goes with its first message.
+  const setup = form.dataset.conversation ? null : document.querySelector("#setup form");
+  for (const [name, value] of setup ? new FormData(setup) : []) ctx.request.body.append(name, value);
   sending = true;
   sent = { text: ctx.request.body.get("text"), draft: conversation() };
 });
@@ -108,6 +112,15 @@ export function write(text) {
   saveDraft();
   box.focus();
 }
+
+// --- a temporary conversation is gone when one leaves it
+
+addEventListener("pagehide", () => {
+  if (!("temporary" in form.dataset)) return;
+  const token = new FormData();
+  token.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
+  navigator.sendBeacon(`/c/${form.dataset.conversation}/leave/`, token);
+});
 
 if (!box.value) box.value = drafts.read(conversation());
 changed();

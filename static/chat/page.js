@@ -454,6 +454,23 @@ menu.querySelector("form").addEventListener("submit", event => {
   htmx.ajax("POST", `/c/${menu.dataset.conversation}/delete/`, { source: menu, target: list, swap: "innerMorph" });
 });
 
+// --- the system prompt and the parameters of a conversation
+
+const setup = byId("setup");
+
+async function openSetup(link, event) {
+  event.preventDefault();
+  menu.hidePopover();
+  // What is set for a conversation that has not begun waits here for its first message.
+  if (link.dataset.place || !setup.querySelector("form[method=dialog]")) {
+    const { value } = models.querySelector("[name=persona]:checked") ?? {};
+    await htmx.ajax("GET", link.dataset.place ? link.href : `${link.href}?persona=${value ?? ""}`, { source: setup, target: setup, swap: "innerHTML" });
+  }
+  if (setup.querySelector("form")) setup.showModal();
+}
+
+setup.addEventListener("htmx:after:request", ({ detail: { ctx } }) => { if (ctx.request.method === "POST" && ctx.response.status === 204) setup.close() });
+
 // --- clicks: by what they are to do
 
 const messageMenu = byId("message-menu"), againMenu = byId("again-menu");
@@ -492,6 +509,8 @@ const acts = {
   edit: button => edit(button.dataset.message ? byId(`message-${button.dataset.message}`) : button.closest("article")),
   ask: button => write(`${button.textContent.trim()} `),
   menu: openMenu,
+  setup: openSetup,
+  shut(button) { setup.close(); setup.replaceChildren() },
   rename: button => rename(button.dataset),
   "rename-entry"() { menu.hidePopover(); rename(menu.dataset) },
   filing: link => import("./switcher.js").then(({ file }) => file(link.href)),
@@ -518,7 +537,7 @@ document.addEventListener("click", event => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
   }
-  if (button) (button.closest("[hx-ignore]") ? actsInText : acts)[button.dataset.act]?.(button);
+  if (button) (button.closest("[hx-ignore]") ? actsInText : acts)[button.dataset.act]?.(button, event);
 });
 
 // --- the model picker
@@ -534,6 +553,7 @@ const options = () => [...models.querySelectorAll("[name=model]")];
 const several = byId("several");
 
 models.addEventListener("change", event => {
+  if (event.target.name === "persona") takePersona(event.target);
   if (event.target === several) askSeveral(several.checked);
   const chosen = options().filter(option => option.checked);
   if (!chosen.length && event.target.name === "model") chosen.push(Object.assign(event.target, { checked: true }));
@@ -547,6 +567,15 @@ function capMark(model) {
   return cap ? ` · ≤ ${/^[\d.,]/.test(cap) ? model?.dataset.currency ?? "" : ""}${cap}` : "";
 }
 
+function takePersona({ value, dataset: { model, name } }) {
+  const { conversation } = form.dataset;
+  const option = model && models.querySelector(`[name=model][value="${model}"]`);
+  if (option) { for (const other of options()) other.checked = other === option }
+  byId("persona-name").textContent = name ? `${name} ·` : "";
+  setup.replaceChildren();
+  if (conversation) htmx.ajax("POST", `/c/${conversation}/persona/`, { source: models, swap: "none", values: { persona: value } });
+}
+
 function askSeveral(yes) {
   const first = options().find(option => option.checked);
   for (const option of options()) option.type = yes ? "checkbox" : "radio";
@@ -555,7 +584,7 @@ function askSeveral(yes) {
 
 // By arrow keys one looks at several; a pointer or Enter has chosen.
 models.addEventListener("click", event => {
-  const chosen = event.target.closest(".opt")?.querySelector("[name=model][type=radio]");
+  const chosen = event.target.closest(".opt")?.querySelector("[type=radio]:is([name=model], [name=persona])");
   if (chosen && event.detail > 0 && event.target !== chosen) setTimeout(() => models.hidePopover());
 });
 models.addEventListener("keydown", event => {
@@ -570,7 +599,7 @@ models.addEventListener("keydown", event => {
 });
 filter?.addEventListener("input", () => {
   const wanted = filter.value.trim().toLowerCase();
-  for (const option of options()) option.closest(".opt").hidden = !option.closest(".opt").querySelector("span").title.toLowerCase().includes(wanted);
+  for (const option of models.querySelectorAll("fieldset:not(.answers) .opt")) option.hidden = !option.querySelector("span").title.toLowerCase().includes(wanted);
   for (const group of models.querySelectorAll("fieldset:not(.answers)")) group.hidden = !group.querySelector(".opt:not([hidden])");
   byId("no-model").hidden = Boolean(models.querySelector("fieldset .opt:not([hidden])"));
 });

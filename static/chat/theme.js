@@ -7,12 +7,16 @@
   const paint = theme => { if (["light", "dark"].includes(theme)) root.dataset.theme = theme; else delete root.dataset.theme };
   const fold = side => { root.dataset.side = side };
 
+  // What its person has chosen comes with the page, and goes before what this browser remembers.
+  const chosen = root.dataset.theme;
+  if (chosen) remember("theme", chosen);
+
   root.dataset.script = "";
-  paint(remembered("theme"));
+  paint(chosen || remembered("theme"));
   fold(remembered("side"));
 
   addEventListener("DOMContentLoaded", () => {
-    for (const radio of document.querySelectorAll("[name=theme]")) {
+    for (const radio of document.querySelectorAll("[type=radio][name=theme]")) {
       radio.checked = radio.value === (remembered("theme") || "auto");
       radio.addEventListener("change", () => { remember("theme", radio.value); paint(radio.value) });
     }

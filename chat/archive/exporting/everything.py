@@ -13,7 +13,7 @@ from chat.archive.exporting import json
 from chat.archive.exporting.naming import file_name
 from chat.archive.exporting.table import table
 from chat.archive.exporting.zipped import Member
-from chat.models import Conversation, Person, UsageEntry
+from chat.models import Conversation, Person, Persona, UsageEntry
 
 SLICE = 500
 USAGE_BESIDE = ("completion__model__name", "completion__model__provider__name", "completion__status")
@@ -42,13 +42,23 @@ def _readme() -> str:
         "                This zip can be imported as it is, here or on another site of this kind.\n"
         "usage.csv       what each reply used, a line each: also of conversations that are deleted.\n"
         "usage.json      the same for programs.\n"
-        "person.json     your name and when you joined.\n"
+        "person.json     your name, when you joined, and what you have set, personas too.\n"
     ) % {"site": settings.SITE_NAME}
 
 
 def _person(person: Person) -> dict:
-    told = ("username", "first_name", "last_name", "email", "date_joined", "last_login")
-    return {name: getattr(person, name) for name in told}
+    told = (
+        "username", "first_name", "last_name", "email", "date_joined", "last_login", "theme", "language", "send_key",
+        "titles",
+    )  # fmt: skip
+    return {name: getattr(person, name) for name in told} | {"personas": list(map(_persona, person.personas.all()))}
+
+
+def _persona(persona: Persona) -> dict:
+    """The nameless one, too: what their conversations begin with."""
+    model = persona.model.name if persona.model else None
+    told = {name: getattr(persona, name) for name in ("name", "system_prompt", "parameters")}
+    return told | {"model": model}
 
 
 def _usage_columns() -> list[str]:

@@ -21,7 +21,8 @@ FORMAT, VERSION = "chat-conversations", 1
 
 # What is told of a completion. A test holds these lists against the model, so that a new column is in one of them.
 TOLD = (
-    "purpose", "n", "streamed", "max_output", "status", "reason", "error", "error_code", "attempts", "request_id",
+    "purpose", "n", "streamed", "max_output", "parameters", "status", "reason", "error", "error_code", "attempts",
+    "request_id",
     "created", "settled", "first_delta_ms", "duration_ms", "closing_ms", "left_out",
 )  # fmt: skip
 USAGE = (
@@ -74,6 +75,8 @@ def _head(conversation: Conversation, numbers: dict[int, int]) -> dict:
         "tags": [tag.name for tag in conversation.tags.all()],
         "pinned": conversation.pinned,
         "archived": conversation.archived,
+        "system_prompt": conversation.system_prompt,
+        "parameters": conversation.parameters,
     }
 
 

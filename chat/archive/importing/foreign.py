@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy
 
 from chat.models import Message
 from chat.models.conversation import TITLE_LENGTH
+from chat.models.persona import SYSTEM_PROMPT_LENGTH
+from chat.parameters import sensible
 from chat.titles import first_words
 
 MOST_MESSAGES = 20_000
@@ -60,6 +62,8 @@ class Foreign:
     tags: list[str] = field(default_factory=list)
     pinned: bool = False
     archived: bool = False
+    system_prompt: str = ""
+    parameters: dict = field(default_factory=dict)
 
     def ordered(self) -> "Foreign":
         """Parents before their children, versions in their order; storable, and complete with what was missing.
@@ -75,6 +79,8 @@ class Foreign:
         self.created = self.created or min(moments, default=None) or self.active or datetime.now(UTC)
         self.active = self.active or max(moments, default=self.created)
         self._complete()
+        self.system_prompt = storable(self.system_prompt)[:SYSTEM_PROMPT_LENGTH]
+        self.parameters = sensible(self.parameters)
         self.title = storable(self.title).strip()[:TITLE_LENGTH] or self._first_words()
         return self
 

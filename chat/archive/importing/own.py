@@ -46,6 +46,8 @@ def foreign(told: dict) -> Foreign:
         tags=[name for tag in list_of(told.get("tags")) if (name := text_of(tag))],
         pinned=told.get("pinned") is True,
         archived=told.get("archived") is True,
+        system_prompt=text_of(told.get("system_prompt")),
+        parameters=dict_of(told.get("parameters")),
     )
 
 

@@ -87,7 +87,14 @@ def _keep(
     close: Act | None,
 ) -> None:
     """Some of the messages; with the first the conversation, with the last what it is shown as, and `close`."""
-    start = {"title": foreign.title, "created": foreign.created, "active": foreign.active}
+    start = {
+        "title": foreign.title,
+        "titled_by": Conversation.TitledBy.PERSON,  # whoever named it there
+        "created": foreign.created,
+        "active": foreign.active,
+        "system_prompt": foreign.system_prompt,
+        "parameters": foreign.parameters,
+    }
     conversation = Conversation.objects.get_or_create(pk=pk, person=person, defaults=start)[0]
     made = []
     for told in batch:
