@@ -104,7 +104,7 @@ def test_every_string_of_the_source_is_in_the_catalogue_and_no_other():
 
 def test_every_string_is_translated_and_none_is_a_guess():
     assert [entry.said.text for entry in entries() if entry.fuzzy] == []
-    wordless = {"%(first)s %(second)s", "≈ %(cost)s", "; ", "Markdown"}
+    wordless = {"%(first)s %(second)s", "≈ %(cost)s", "; ", "Markdown", "Enter", "Top K", "Top P", "Min P"}
     bare = [entry.said.text for entry in entries() if not all(re.search(HAN, text) for text in entry.texts)]
     assert set(bare) == wordless
     assert [entry.said.text for entry in entries() if len(entry.texts) != 1] == []  # Chinese has one form
@@ -186,7 +186,7 @@ NAMES = {"Chat", "English", "Cookie", "Enter", "Shift", "Esc", "token", "alice",
 NAMES |= {word for profile in PROFILES.values() for word in re.findall("[A-Za-z-]+", profile.label)}
 NAMES |= {"URL", "API", "HTTP", "TLS", "LM", "Studio", "http", "https", "ms"}
 NAMES |= {"USD", "EUR", "CNY", "GBP", "ISO", "CSV", "UTF", "JSON", "MB", "KB", "zip", "tokens", "Markdown"}
-NAMES |= {"ChatGPT", "Open", "WebUI", "LibreChat", "html", "md", "txt", "json", "JavaScript"}
+NAMES |= {"ChatGPT", "Open", "WebUI", "LibreChat", "html", "md", "txt", "json", "JavaScript", "Ctrl", "Top", "Min"}
 # What the script fills in, addresses, and variables.
 NO_WORDS = r"\{\w+\}|\w[\w-]*(?:[./:]+[\w-]+)+|[A-Za-z]+(?:_[A-Za-z]+)+"
 SPOKEN = {"aria-label", "title", "placeholder", "alt"}
@@ -529,6 +529,24 @@ def test_finding_and_filing_are_told_in_chinese(site, reader):
     assert {name: page.status_code for name, page in pages.items() if page.status_code not in (200, 422)} == {}
     typed = {*FILTERS, *map(str, STATUSES), "befor", "today", "yesterday", "Mac"}
     assert set().union(*left_in_english(pages).values()) - typed == set()
+
+
+def test_settings_and_personas_are_in_chinese(site, reader):
+    sent = reader.send("你好")
+    site.settled(sent.completion)
+    pages = {"settings": reader.http.get("/settings/"), "new persona": reader.http.get("/settings/personas/new/")}
+    pages["no address"] = reader.post("/settings/email/", htmx=False, email="?")
+    pages["no password"] = reader.post("/settings/password/", htmx=False, old_password="?", new_password1="1")
+    pages["beginning"] = reader.post(
+        "/settings/beginning/", htmx=False, temperature="热", top_k="9999999", stop="长" * 999
+    )
+    pages["no name"] = reader.post("/settings/personas/new/", htmx=False, name="")
+    reader.post("/settings/personas/new/", htmx=False, name="译者", system="译")
+    pages["a persona"] = reader.http.get("/settings/")
+    pages["setup"] = reader.http.get(f"/c/{sent.conversation}/setup/")
+    pages["of a new one"] = reader.http.get("/setup/", headers={"HX-Request": "true"})
+    assert {name: page.status_code for name, page in pages.items() if page.status_code not in (200, 422)} == {}
+    assert left_in_english(pages) == {}
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
