@@ -398,6 +398,7 @@ PROFILES: dict[str, Profile] = {
         url_variable="LLAMACPP_PYTHON_BASE_URL",
         needs_key=False,
         parameters=SAMPLERS,
+        streams_best=True,  # a whole answer is written to its end, though nobody waits for it
         streams_at_once=1,  # a second request ends the first one's answer
         thinks_in_text=True,
         reasoning=("<think>",),
@@ -429,6 +430,7 @@ PROFILES: dict[str, Profile] = {
         include_usage=True,
         usage_place="top_level",
         cost_header="x-litellm-response-cost",
+        streams_best=True,
         reasoning=("reasoning_content",),
     ),
     "vllm": Profile(
