@@ -19,6 +19,7 @@ from chat.models import (
     Provider,
     Share,
     Tag,
+    UsageEntry,
 )
 
 
@@ -59,6 +60,15 @@ def reply_for(person: Person, pk: int) -> Message:
 def completion_for(person: Person, pk: int) -> Completion:
     mine = Completion.objects.filter(person=person, conversation__person=person, conversation__deleted=None)
     return _one(mine.select_related("model__provider").filter(pk=pk))
+
+
+def charged_completion_for(person: Person, pk: int) -> Completion:
+    """One that the ledger knows: a person's own, for administrators everybody's. It tells no text."""
+    charged = Completion.objects.filter(usage_entries__kind=UsageEntry.Kind.CHARGE)
+    mine = charged if person.is_superuser else charged.filter(account__person=person)
+    return _one(
+        mine.select_related("account__person", "group", "model__provider", "price").defer("arrivals").filter(pk=pk)
+    )
 
 
 def model_for(person: Person, pk: int) -> LanguageModel:

@@ -7,6 +7,7 @@ from chat.views import (
     conversations,
     deleting,
     details,
+    entries,
     errors,
     exports,
     filing,
@@ -20,6 +21,7 @@ from chat.views import (
     settings,
     setup,
     shares,
+    usage,
     your_data,
 )
 
@@ -106,6 +108,12 @@ urlpatterns = [
     path("groups/<int:pk>/", budgets.group, name="group"),
     path("groups/<int:pk>/remove/", budgets.remove_group, name="remove-group"),
     path("people/<int:pk>/group/", budgets.assign, name="assign-group"),
+    path("usage/", usage.overview, name="usage"),
+    path("usage/mine/", usage.mine, name="my-usage"),
+    path("usage/lines/", entries.index, name="usage-entries"),
+    path("usage/completions/<int:pk>/", entries.one, name="usage-entry"),
+    path("usage/by/<slug:name>/", usage.report, name="usage-report"),
+    path("messages/<int:pk>/open/", entries.open_reply, name="open-reply"),
     path("sign-in/", accounts.sign_in, name="sign-in"),
     path("sign-up/", accounts.sign_up, name="sign-up"),
     path("sign-out/", accounts.sign_out, name="sign-out"),

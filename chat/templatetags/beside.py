@@ -29,8 +29,10 @@ class Listed:
 
 PAGES = (
     Listed("settings", MINE, _("Settings"), "i-settings"),
+    Listed("my-usage", MINE, _("My usage"), "i-pie"),
     Listed("your-data", MINE, _("Your data"), "i-take"),
     Listed("deleted", MINE, _("Recently deleted"), "i-trash"),
+    Listed("usage", ADMINISTRATION, _("Usage"), "i-usage"),
     Listed("providers", ADMINISTRATION, _("Providers"), "i-plug", also="/models/"),
     Listed("prices", ADMINISTRATION, _("Models and prices"), "i-tag"),
     Listed("budgets", ADMINISTRATION, _("People and budgets"), "i-people"),

@@ -26,6 +26,11 @@ def money(amount: Decimal | None, currency: str, *, signed: bool = False) -> str
     return _written(amount, currency, _places(abs(amount)), signed)
 
 
+def sum_of_money(amount: Decimal, currency: str) -> str:
+    """Of many replies: two places."""
+    return _("free") if currency == FREE else _written(amount, currency, 2, signed=False)
+
+
 @register.simple_tag
 def quantity(amount: Decimal, unit: str) -> str:
     """What a budget counts in: money, or tokens, of which it holds millions."""

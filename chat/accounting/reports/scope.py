@@ -1,0 +1,73 @@
+"""Which usage a report is about: its days, and whose, of which model, for what and with which end."""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from django.db.models import Q
+
+from chat.models import LanguageModel
+
+NO_GROUP = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Whole days in the site's time zone, the first and the last included."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def of_days(cls, today: date, count: int) -> "Period":
+        """The last so many, today included."""
+        return cls(today - timedelta(days=count - 1), today)
+
+    @classmethod
+    def of_month(cls, day: date) -> "Period":
+        """The whole month in which a day lies."""
+        first = day.replace(day=1)
+        return cls(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
+
+    @classmethod
+    def of_month_before(cls, day: date) -> "Period":
+        return cls.of_month(day.replace(day=1) - timedelta(days=1))
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+
+NARROWINGS = ("account", "group", "provider", "model", "purpose", "outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """None: whoever, whatever. A group of 0 is what was used without one."""
+
+    period: Period
+    account: int | None = None
+    group: int | None = None
+    provider: int | None = None
+    model: int | None = None
+    purpose: str | None = None
+    outcome: str | None = None
+
+    def in_period(self, period: Period) -> "Scope":
+        return replace(self, period=period)
+
+    def filters(self) -> Q:
+        """For the columns of UsageDay."""
+        found = Q(day__gte=self.period.first, day__lte=self.period.last)
+        for name in ("account", "model", "purpose", "outcome"):
+            if (value := getattr(self, name)) is not None:
+                found &= Q(**{name: value})
+        if self.group is not None:
+            found &= Q(group=self.group or None)
+        if self.provider is not None:
+            # Not by a join: the daily sums are many, and models few.
+            models = LanguageModel.objects.filter(provider=self.provider).values_list("pk", flat=True)
+            found &= Q(model__in=list(models))
+        return found
