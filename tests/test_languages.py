@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation.template import templatize
 
+from chat.accounting.reports import REPORTS
 from chat.archive.query import FILTERS, STATUSES
 from chat.connecting import Nearby
 from chat.frames import line_html
@@ -104,7 +105,15 @@ def test_every_string_of_the_source_is_in_the_catalogue_and_no_other():
 
 def test_every_string_is_translated_and_none_is_a_guess():
     assert [entry.said.text for entry in entries() if entry.fuzzy] == []
-    wordless = {"%(first)s %(second)s", "≈ %(cost)s", "; ", "Markdown", "Enter", "Top K", "Top P", "Min P"}
+    wordless = {"%(first)s %(second)s", "≈ %(cost)s", "; ", "Markdown", "Enter", "Top K", "Top P", "Min P", "API"}
+    wordless |= {
+        "≈ %(amount)s",
+        "≈ %(amount)s ± %(bound)s",
+        "≈ %(tokens)s ± %(bound)s",
+        "± %(bound)s",
+        "%(percent)s %%",
+    }
+    wordless |= {"< %(least)s", "< %(least)s %%", "%(when)s: %(how_much)s"}
     bare = [entry.said.text for entry in entries() if not all(re.search(HAN, text) for text in entry.texts)]
     assert set(bare) == wordless
     assert [entry.said.text for entry in entries() if len(entry.texts) != 1] == []  # Chinese has one form
@@ -546,6 +555,25 @@ def test_settings_and_personas_are_in_chinese(site, reader):
     pages["a persona"] = reader.http.get("/settings/")
     pages["setup"] = reader.http.get(f"/c/{sent.conversation}/setup/")
     pages["of a new one"] = reader.http.get("/setup/", headers={"HX-Request": "true"})
+    assert {name: page.status_code for name, page in pages.items() if page.status_code not in (200, 422)} == {}
+    assert left_in_english(pages) == {}
+
+
+def test_the_reports_of_usage_are_in_chinese(site, reader):
+    sent = reader.send("你好")
+    site.settled(sent.completion)
+    root = in_chinese(site.visitor("root"))
+    site.change("UPDATE chat_person SET is_staff = 1, is_superuser = 1 WHERE username = 'root'")
+    pages = {
+        "mine": reader.http.get("/usage/mine/", follow_redirects=True),
+        "nothing": root.http.get("/usage/mine/", follow_redirects=True),
+    }
+    pages |= {name: root.http.get(f"/usage/by/{name}/") for name in REPORTS}
+    pages |= {query: root.http.get(f"/usage/?{query}") for query in ("days=7", "from=2026-11-30&to=2026-11-01")}
+    for source in ("reported", "estimated", "not sent"):
+        site.change("UPDATE chat_completion SET usage_source = ?", source)
+        pages[source] = root.http.get(f"/usage/completions/{sent.completion}/")
+        pages[f"lines, {source}"] = root.http.get("/usage/lines/")
     assert {name: page.status_code for name, page in pages.items() if page.status_code not in (200, 422)} == {}
     assert left_in_english(pages) == {}
 
