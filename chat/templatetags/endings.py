@@ -92,7 +92,7 @@ def ending_of(message: Message, can_continue: bool) -> Ending | None:
     if completion is None or not completion.is_settled:
         return None
     if completion.status == Status.COMPLETE:
-        return _of_complete(message, completion)
+        return _of_complete(message, completion, can_continue)
     if message.finish_reason and message.finish_reason != "length":
         return Ending(
             _("Whole, end not confirmed"),
@@ -102,11 +102,13 @@ def ending_of(message: Message, can_continue: bool) -> Ending | None:
     return _OF_STATUS[completion.status](message, completion, can_continue)
 
 
-def _of_complete(message: Message, completion: Completion) -> Ending | None:
+def _of_complete(message: Message, completion: Completion, can_continue: bool) -> Ending | None:
     match message.finish_reason:
         case "length":
-            sentence = _("It reached the longest answer that was asked for, %(tokens)s. Continue?")
-            return Ending(_("Cut at its length limit"), sentence % {"tokens": tokens(completion.max_output)}, "cut")
+            sentence = _("It reached the longest answer that was asked for, %(tokens)s.")
+            sentence = sentence % {"tokens": tokens(completion.max_output)}
+            ask = _("Continue?") if can_continue else ""
+            return Ending(_("Cut at its length limit"), _together(sentence, ask), "cut")
         case "content_filter":
             return Ending(
                 _("Ended by the provider’s filter"),
