@@ -137,7 +137,10 @@ class UsageDay(models.Model):
     class Meta:
         verbose_name = _("day's usage")
         verbose_name_plural = _("usage by day")
-        indexes = [models.Index(fields=["account", "day"], name="usage_day_of_account")]
+        indexes = [
+            models.Index(fields=["account", "day"], name="usage_day_of_account"),
+            models.Index(fields=["day"], name="usage_day_of_all"),
+        ]
         constraints = [
             # Two, since a missing group equals no other in a unique index.
             models.UniqueConstraint(
