@@ -2,8 +2,10 @@
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.db import transaction
 from django.db.models import QuerySet
 
+from chat import live
 from chat.archive.parting import part_with
 from chat.models import (
     Account,
@@ -71,6 +73,9 @@ class PersonAdmin(Audited, UserAdmin):
     def delete_model(self, request, obj: Person) -> None:
         part_with(obj)
         AuditEntry.record(request.user, "person deleted", Account.of(obj))
+        arriving = list(Completion.objects.unsettled().filter(person=obj).select_related("model__provider"))
+        transaction.on_commit(lambda: [live.stop(completion, "deleted") for completion in arriving])
+        transaction.on_commit(live.hint_labour)  # the purge need not wait for its minute
 
     def get_deleted_objects(self, objs, request):
         """Not each of their messages by itself, as Django would list them."""

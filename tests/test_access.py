@@ -70,12 +70,18 @@ def test_bob_cannot_answer_under_alices_message_in_his_own_conversation(site, al
     assert not site.rows("SELECT 1 FROM chat_message WHERE text = 'Yours'")
 
 
+def filled(pattern: str, sent) -> str:
+    """An address that leads somewhere."""
+    parts = {"<uuid:pk>": sent.conversation, "<int:pk>": "1", "<str:token>": "x", "<slug:name>": "people"}
+    return "/" + re.sub("<.*?>", lambda part: parts.get(part[0], part[0]), pattern)
+
+
 def test_who_is_not_signed_in_is_sent_to_the_sign_in_page(site, alice, secret):
     with httpx.Client(base_url=site.url) as nobody:
         for pattern in patterns():
             if any(pattern.startswith(name) for name in OPEN):
                 continue
-            address = "/" + re.sub("<uuid:pk>", secret[0].conversation, re.sub("<int:pk>", "1", pattern))
+            address = filled(pattern, secret[0])
             answer = nobody.get(address)
             assert answer.status_code in (302, 405), address
             if answer.status_code == 302:
@@ -88,8 +94,7 @@ def test_every_unsafe_request_needs_its_token(site, alice, secret):
         for pattern in patterns():
             if pattern == "csp-report":
                 continue
-            address = "/" + re.sub("<uuid:pk>", secret[0].conversation, re.sub("<int:pk>", "1", pattern))
-            address = address.replace("<str:token>", "x")
+            address = filled(pattern, secret[0])
             assert forged.post(address, headers={"Origin": site.url}).status_code in (403, 405), address
             elsewhere = {"Origin": "http://evil.example", "X-CSRFToken": cookies["csrftoken"]}
             assert forged.post(address, headers=elsewhere).status_code in (403, 405), address

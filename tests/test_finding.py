@@ -175,12 +175,13 @@ def test_a_reply_that_ended_elsewhere_is_unread_until_it_is_looked_at(site, alic
 def test_the_list_comes_in_parts_without_gaps_or_repetitions(site, alice):
     begun(alice, "x")
     person = site.rows("SELECT id FROM chat_person WHERE username = 'alice'")[0]["id"]
-    columns = "id, person_id, title, folded_title, active, created, pinned, archived, unread"
+    columns = "id, person_id, title, folded_title, active, created, pinned, archived, unread, temporary"
+    columns += ", titled_by, system_prompt, parameters"
     for n in range(150):
         site.change(
-            f"INSERT INTO chat_conversation ({columns}) VALUES (?, ?, 'c', 'c', ?, ?, ?, ?, ?)",
+            f"INSERT INTO chat_conversation ({columns}) VALUES (?, ?, 'c', 'c', ?, ?, ?, ?, ?, ?, 'words', '', '{{}}')",
             *(uuid.UUID(int=n).hex, person, f"2024-0{1 + n // 50}-01 00:00:00", "2024-01-01 00:00:00"),
-            *(n % 10 == 0, False, False),
+            *(n % 10 == 0, False, False, False),
         )
     seen, headings, address = [], [], "/list/"
     while address:

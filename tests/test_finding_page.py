@@ -79,7 +79,7 @@ def test_several_are_ticked_moved_deleted_and_brought_back(searching):
     expect(page.get_by_role("status").first).to_have_text("2 conversations moved.")
     page.locator(".side").get_by_role("link", name="Mixed things").click()
     expect(hits(searching)).to_have_count(2)
-    page.locator("[name=conversation]").first.check()
+    page.locator("[type=checkbox][name=conversation]").first.check()
     page.get_by_label("All that is shown").check()
     searching.button("Delete").click()
     expect(page.get_by_text("2 conversations deleted.")).to_be_visible()
@@ -165,10 +165,11 @@ def test_a_reply_that_ends_elsewhere_is_marked_until_it_is_opened(sit_down, site
 
 def test_the_list_loads_as_one_scrolls_and_stays_when_it_is_brought_up_to_date(sit_down, site, alice, archive):
     person = site.rows("SELECT id FROM chat_person WHERE username = 'alice'")[0]["id"]
-    columns = "id, person_id, title, folded_title, active, created, pinned, archived, unread"
+    columns = "id, person_id, title, folded_title, active, created, pinned, archived, unread, temporary"
+    columns += ", titled_by, system_prompt, parameters"
     for n in range(200):
         site.change(
-            f"INSERT INTO chat_conversation ({columns}) VALUES (?, ?, ?, '', ?, ?, 0, 0, 0)",
+            f"INSERT INTO chat_conversation ({columns}) VALUES (?, ?, ?, '', ?, ?, 0, 0, 0, 0, 'words', '', '{{}}')",
             *(f"{n:032x}", person, f"old {n}", f"2024-01-01 00:{n // 60:02}:{n % 60:02}", "2024-01-01 00:00:00"),
         )
     reader = sit_down(alice, f"/c/{archive[0]}/").connected()
@@ -189,7 +190,7 @@ def test_axe_finds_nothing(sit_down, alice, archive, viewport, path):
     file(alice, "move", archive[0], folder="Teaching")
     reader = sit_down(alice, path, viewport=viewport)
     if "稳定" in path:
-        reader.page.locator("[name=conversation]").first.check()
+        reader.page.locator("[type=checkbox][name=conversation]").first.check()
     assert reader.axe() == []
     assert reader.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

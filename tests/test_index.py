@@ -19,6 +19,12 @@ from chat.words import phrase
 from tests.test_deletion import asked, purged, settled  # noqa: F401 - a fixture
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_indexed(db) -> None:
+    """Tests that commit leave their words: Django's flush knows no table but those of models."""
+    index.empty()
+
+
 @pytest.fixture
 def alice(db) -> Person:
     return Person.objects.create_user("carol")

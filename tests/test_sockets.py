@@ -104,7 +104,7 @@ def test_deleting_a_person_stops_their_reply_closes_their_page_and_keeps_the_cha
         assert page.closed(3) == 4401
     asked(upstream)[0].wait_closed(2)
     assert site.settled(sent.completion)["reason"] == "deleted"
-    assert not site.rows("SELECT 1 FROM chat_message")
+    wait_for(lambda: not site.rows("SELECT 1 FROM chat_message"))
     assert len(site.charges()) == 1
 
 
@@ -136,7 +136,7 @@ def test_a_page_that_asks_to_watch_without_end_is_closed(site, alice, upstream):
             for _ in range(200):
                 page.watch(sent.completion)
         assert page.closed() == 4409
-    assert site.completion(sent.completion)["status"] == "live"
+    wait_for(lambda: site.completion(sent.completion)["status"] == "live")
 
 
 def test_two_tabs_show_the_same_reply(site, alice, upstream):
