@@ -73,8 +73,7 @@ class PersonAdmin(Audited, UserAdmin):
     def delete_model(self, request, obj: Person) -> None:
         part_with(obj)
         AuditEntry.record(request.user, "person deleted", Account.of(obj))
-        arriving = list(Completion.objects.unsettled().filter(person=obj).select_related("model__provider"))
-        transaction.on_commit(lambda: [live.stop(completion, "deleted") for completion in arriving])
+        transaction.on_commit(lambda: live.stop_all(Completion.objects.unsettled().filter(person=obj), "deleted"))
         transaction.on_commit(live.hint_labour)  # the purge need not wait for its minute
 
     def get_deleted_objects(self, objs, request):

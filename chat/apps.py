@@ -11,7 +11,7 @@ class ChatConfig(AppConfig):
         from chat.archive.deletion import hide_temporary, purge
         from chat.archive.importing.work import import_files
         from chat.archive.retention import retire
-        from chat.live import hint_revoked, registry, stop
+        from chat.live import hint_revoked, registry, stop_all
         from chat.models import Account, Completion, Message, Person
 
         registry.chores.append(hide_temporary)
@@ -26,8 +26,8 @@ class ChatConfig(AppConfig):
         def part_with(instance: Person, **_) -> None:
             """The ledger keeps what they used without their name; what is live is stopped once they are gone."""
             Account.forget(instance)
-            live = list(Completion.objects.unsettled().filter(person=instance).select_related("model__provider"))
-            transaction.on_commit(lambda: [stop(completion, "deleted") for completion in live])
+            arriving = list(Completion.objects.unsettled().filter(person=instance))  # afterwards they are nobody's
+            transaction.on_commit(lambda: stop_all(arriving, "deleted"))
             person = instance.pk
             transaction.on_commit(lambda: hint_revoked(person))
 

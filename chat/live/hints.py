@@ -1,6 +1,7 @@
 """The doors for sync code: telling pages and processes to look, and stopping. A hint that is lost loses nothing."""
 
 import logging
+from collections.abc import Iterable
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -41,6 +42,12 @@ def stop(completion: Completion, reason: str) -> bool:
         return True
     completion.refresh_from_db()
     return completion.is_settled or async_to_sync(registry.stop)(completion.pk, reason)
+
+
+def stop_all(completions: Iterable[Completion], reason: str) -> None:
+    """Those of what is hidden or gone: hide it first, so that nothing is asked in it any more."""
+    for completion in completions:
+        stop(completion, reason)
 
 
 def _hint(person: int, message: dict) -> None:

@@ -47,9 +47,8 @@ def leave(request: HttpRequest, pk: UUID) -> HttpResponse:
 @login_required
 def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     conversation = conversation_for(request.user, pk)
-    deletion.hide(conversation)  # first: from now on nothing is asked in it
-    for completion in conversation.completion_set.unsettled():
-        live.stop(completion, "deleted")
+    deletion.hide(conversation)
+    live.stop_all(conversation.completion_set.unsettled(), "deleted")
     live.hint_changed(request.user.pk, conversation.pk)
     next_page = f"{reverse('new-conversation')}?deleted={pk}"
     if not request.headers.get("HX-Request"):

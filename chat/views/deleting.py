@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from chat import live
 from chat.archive import deletion, parting
-from chat.forms import PartingForm
-from chat.models import Completion, Person
+from chat.data_forms import PartingForm
+from chat.models import Completion
 
 SHOWN = 500
 
@@ -50,7 +50,7 @@ def part(request: HttpRequest) -> HttpResponse:
         parting.part_with(person)
     else:
         parting.forget_data(person)
-    _stop_all(person)
+    live.stop_all(Completion.objects.unsettled().filter(person=person), "deleted")
     live.hint_labour()
     if form.cleaned_data["what"] == "account":
         live.hint_revoked(person.pk)
@@ -63,11 +63,6 @@ def part(request: HttpRequest) -> HttpResponse:
 @login_required
 def ask_to_part(request: HttpRequest) -> HttpResponse:
     return render(request, "yours/delete.html", {"form": PartingForm(request.user)})
-
-
-def _stop_all(person: Person) -> None:
-    for completion in Completion.objects.unsettled().filter(person=person).select_related("model__provider"):
-        live.stop(completion, "deleted")
 
 
 def _ids(request: HttpRequest) -> list[UUID]:

@@ -84,9 +84,8 @@ def _do(request: HttpRequest, act: str, found: QuerySet[Conversation], fields: d
             filing.untag(found, filing.tags_named(request.user, fields["tags"]))
         case "delete":
             for conversation in list(found):
-                deletion.hide(conversation)  # first: from now on nothing is asked in it
-                for completion in conversation.completion_set.unsettled():
-                    live.stop(completion, "deleted")
+                deletion.hide(conversation)
+                live.stop_all(conversation.completion_set.unsettled(), "deleted")
 
 
 UNDONE_BY = {"archive": "unarchive", "delete": "restore"}
