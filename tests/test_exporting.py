@@ -15,7 +15,6 @@ from chat.archive.exporting.everything import everything
 from chat.archive.exporting.json import COST, OTHERWISE, OURS_ALONE, TOLD, USAGE, document
 from chat.archive.exporting.markdown import closed
 from chat.archive.exporting.naming import file_name
-from chat.archive.exporting.table import cell, table
 from chat.archive.exporting.zipped import zipped
 from chat.markdown.plain import plain
 from chat.models import Account, Completion, Conversation, LanguageModel, Message, Person, Provider
@@ -190,34 +189,6 @@ def test_all_data_has_the_conversations_the_usage_and_the_person(alice, conversa
     assert row["model"] == line["model"] == "moonshotai/kimi-k2"
     assert (row["output_tokens"], line["output_tokens"]) == ("40", 40)
     assert b"bob" not in b"".join(archive.read(name) for name in archive.namelist())
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        ("=1+1", "'=1+1"),
-        ("+x", "'+x"),
-        ("-x", "'-x"),
-        ("@sum(a)", "'@sum(a)"),
-        ("\t=1", "'\t=1"),
-        ("  =1", "'  =1"),
-        ("\r=1", "'\r=1"),
-        ("＝1", "'＝1"),
-        ("＠x", "'＠x"),
-        ("a=1", "a=1"),
-        ("", ""),
-        (None, ""),
-        (-5, -5),
-        (True, True),
-        (MOMENT, "2026-11-20T09:30:00+00:00"),
-    ],
-)
-def test_no_cell_is_a_formula(value, shown):
-    assert cell(value) == shown
-
-
-def test_a_table_quotes_every_cell():
-    assert b"".join(table([["a", 1], ['x"y', None]])).decode() == '\ufeff"a","1"\r\n"x""y",""\r\n'
 
 
 # --- texts that are odd

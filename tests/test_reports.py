@@ -3,9 +3,10 @@
 import csv
 import io
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -300,6 +301,8 @@ def test_paging_finds_what_is_rare(used):
         ("\tx", "'\tx"),
         ("\rx", "'\rx"),
         ("＝x", "'＝x"),
+        ("＠x", "'＠x"),
+        ("  =1", "'  =1"),
         ("组会", "组会"),
         ("a=b", "a=b"),
         ("", ""),
@@ -307,6 +310,10 @@ def test_paging_finds_what_is_rare(used):
         (Decimal("-0.500000000"), "-0.5"),
         (Decimal("1E+3"), "1000"),
         (7, "7"),
+        (-5, "-5"),
+        (True, "True"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (datetime(2026, 11, 20, 9, 30, 0, 1, tzinfo=UTC), "2026-11-20 09:30:00+00:00"),
         (0.964, "0.964"),
         (date(2026, 11, 3), "2026-11-03"),
     ],

@@ -8,10 +8,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from chat.accounting.reports import REPORTS
+from chat.accounting.reports.files import as_json, cells, table_as_json, titles
 from chat.accounting.reports.held import held
 from chat.accounting.reports.over_time import TOKENS, over_time
 from chat.accounting.reports.table import Report, Table, currencies_of
-from chat.spreadsheets import as_json, cells, csv_lines, table_as_json, titles
+from chat.spreadsheets import csv_lines
 from chat.views.scoping import Asked, account_of, asked_for
 from chat.views.streamed import streamed
 

@@ -1,6 +1,6 @@
 """All that the site keeps of one person, as a zip: their conversations, their usage, themselves."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from uuid import UUID
 
@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 
 from chat.archive.exporting import json
 from chat.archive.exporting.naming import file_name
-from chat.archive.exporting.table import table
 from chat.archive.exporting.zipped import Member
 from chat.models import Conversation, Person, Persona, UsageEntry
+from chat.spreadsheets import csv_lines
 
 SLICE = 500
 USAGE_BESIDE = ("completion__model__name", "completion__model__provider__name", "completion__status")
@@ -22,7 +22,7 @@ USAGE_BESIDE = ("completion__model__name", "completion__model__provider__name", 
 def everything(person: Person) -> Iterator[Member]:
     yield "README.txt", [_readme().encode()]
     yield "person.json", [orjson.dumps(_person(person), option=orjson.OPT_INDENT_2)]
-    yield "usage.csv", table(_usage_rows(person))
+    yield "usage.csv", csv_lines(_usage_titles(), _usage_rows(person))
     yield "usage.json", _usage_json(person)
     for conversation in each(Conversation.objects.for_person(person)):
         yield f"conversations/{file_name(conversation, 'json')}", json.document([conversation])
@@ -66,17 +66,18 @@ def _usage_columns() -> list[str]:
     return [field.attname for field in UsageEntry._meta.concrete_fields] + list(USAGE_BESIDE)
 
 
-def _usage_rows(person: Person) -> Iterator[Iterable[object]]:
-    columns = _usage_columns()
-    yield [name.removeprefix("completion__").replace("__name", "").replace("__", "_") for name in columns]
-    yield from _sliced(UsageEntry.objects.filter(account__person=person), columns)
+def _usage_titles() -> list[str]:
+    return [name.removeprefix("completion__").replace("__name", "").replace("__", "_") for name in _usage_columns()]
+
+
+def _usage_rows(person: Person) -> Iterator[tuple]:
+    return _sliced(UsageEntry.objects.filter(account__person=person), _usage_columns())
 
 
 def _usage_json(person: Person) -> Iterator[bytes]:
-    rows = _usage_rows(person)
-    names = list(next(rows))
+    names = _usage_titles()
     yield b"["
-    for number, row in enumerate(rows):
+    for number, row in enumerate(_usage_rows(person)):
         yield (b",\n" if number else b"\n") + orjson.dumps(dict(zip(names, row, strict=True)), default=_simple)
     yield b"\n]\n"
 
