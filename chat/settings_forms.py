@@ -9,7 +9,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from chat.forms import TextField
+from chat.forms import OneComplaintForm, TextField
 from chat.models import LanguageModel, Person, Persona
 from chat.models.filing import NAME_LENGTH
 from chat.models.persona import SYSTEM_PROMPT_LENGTH
@@ -91,7 +91,7 @@ def _field_of(kind: Kind, name: str, common: dict) -> forms.Field:
             return StopsField(strip=False, widget=forms.Textarea({"rows": 2}), **common)
 
 
-class SetupForm(forms.Form):
+class SetupForm(OneComplaintForm):
     """A system prompt, and the parameters of `names`. What is left empty is left to the model."""
 
     system_prompt = TextField(
@@ -127,11 +127,6 @@ class SetupForm(forms.Form):
     @property
     def parameter_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.names]
-
-    @property
-    def complaint(self) -> str:
-        """The first error, as a sentence."""
-        return next(iter(self.errors.values()))[0]
 
     @property
     def has_parameters(self) -> bool:
