@@ -77,8 +77,13 @@ def part_of(found: QuerySet[Conversation], *, after: str = "", length: int = PAR
 
 
 def _entries(person: Person, rows: list[Conversation], current: Conversation | None) -> list[Entry]:
-    live = set(Completion.objects.unsettled().filter(person=person).values_list("conversation_id", flat=True))
+    live = arriving_in(person)
     return [Entry(row, row.pk in live, row == current) for row in rows]
+
+
+def arriving_in(person: Person) -> set[UUID]:
+    """The conversations in which a reply is arriving."""
+    return set(Completion.objects.unsettled().filter(person=person).values_list("conversation_id", flat=True))
 
 
 def _heading(conversation: Conversation, now: datetime) -> str:

@@ -113,7 +113,6 @@ urlpatterns = [
     path("usage/lines/", entries.index, name="usage-entries"),
     path("usage/completions/<int:pk>/", entries.one, name="usage-entry"),
     path("usage/by/<slug:name>/", usage.report, name="usage-report"),
-    path("messages/<int:pk>/open/", entries.open_reply, name="open-reply"),
     path("sign-in/", accounts.sign_in, name="sign-in"),
     path("sign-up/", accounts.sign_up, name="sign-up"),
     path("sign-out/", accounts.sign_out, name="sign-out"),

@@ -113,14 +113,17 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def sit_down(browser, site) -> Iterator[Callable[..., Reader]]:
-    """Opens a tab for somebody; afterwards no console may have complained."""
+    """Opens a tab for somebody; afterwards nothing may have complained, popped up, or asked another host."""
     tabs: list[Reader] = []
     with ExitStack() as stack:
 
         def sit_down(visitor, path: str = "/", **options) -> Reader:
             reader = stack.enter_context(at_a_page(browser, visitor, site.url, **options))
+            reader.page.on("dialog", lambda dialog: (reader.complaints.append(dialog.message), dialog.dismiss()))
             tabs.append(reader)
             return reader.open(path)
 
         yield sit_down
         assert [complaint for tab in tabs for complaint in tab.complaints] == []
+        foreign = [request for tab in tabs for request in tab.requests if "://" in request]
+        assert [request for request in foreign if "file://" not in request] == []

@@ -1,13 +1,12 @@
 """The pages of providers: who may see them, what they take and refuse, and what they never show."""
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import expect
 
 from tests.browser import PHONE, WIDE, at_a_page
 from tests.scripted import Answer, ScriptedUpstream, Send, chat_stream, error, whole
@@ -379,14 +378,6 @@ def test_keys_rotate_while_the_site_runs(site, root, lab, other):
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
-        yield browser
-        browser.close()
 
 
 def test_an_administrator_adds_a_provider_checks_it_and_chats(browser, site, root, other):

@@ -4,52 +4,22 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import expect
 
-from tests.browser import PHONE, Reader, at_a_page
+from tests.browser import PHONE, Reader
 from tests.corpus import HOSTILE
 from tests.site import ROOT, Site, Visitor, wait_for
 
 CHATGPT = Path(__file__).parent / "exports" / "chatgpt.json"
 PART = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def sit_down(browser, site) -> Iterator[Callable[..., Reader]]:
-    """Opens a tab for somebody; afterwards nothing may have complained, popped up, or asked another host."""
-    tabs: list[Reader] = []
-    with ExitStack() as stack:
-
-        def sit_down(visitor, path: str = "/", **options) -> Reader:
-            reader = stack.enter_context(at_a_page(browser, visitor, site.url, **options))
-            reader.page.on("dialog", lambda dialog: (reader.complaints.append(dialog.message), dialog.dismiss()))
-            tabs.append(reader)
-            return reader.open(path)
-
-        yield sit_down
-        assert [complaint for tab in tabs for complaint in tab.complaints] == []
-        assert [
-            request for tab in tabs for request in tab.requests if "://" in request and "file://" not in request
-        ] == []
 
 
 def bring_in(visitor: Visitor, data: bytes, name: str = "conversations.json") -> str:

@@ -97,7 +97,11 @@ class Account(models.Model):
 
     @classmethod
     def of(cls, person: Person) -> "Account":
-        return cls.objects.get_or_create(person=person, defaults={"label": person.username})[0]
+        """Read once for a person that is at hand."""
+        try:
+            return person.account
+        except cls.DoesNotExist:
+            return cls.objects.get_or_create(person=person, defaults={"label": person.username})[0]
 
     @classmethod
     def forget(cls, person: Person) -> None:

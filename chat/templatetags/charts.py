@@ -65,10 +65,7 @@ def stacked(what: OverTime) -> Chart:
     bars = []
     for place, step in enumerate(what.steps):
         x, width = _slot(place, len(what.steps))
-        title = _("%(when)s: %(how_much)s") % {
-            "when": step_words(what, step),
-            "how_much": measured(what.values[place], what.unit),
-        }
+        title = _title(what, step, measured(what.values[place], what.unit))
         bars.append(Bar(title, x, width, _parts(what.series, place, scale)))
     lines = [Mark(_px(BASE - tick * scale), measured(tick, what.unit)) for tick in ticks(most)]
     return Chart(bars, lines, _labels(what), _px(BASE), _px(BASE + ROOM))
@@ -86,10 +83,7 @@ def estimated_strip(what: OverTime) -> Chart | None:
     for place, part in enumerate(shares):
         x, width = _slot(place, len(shares))
         height = (part or 0) * scale
-        title = _("%(when)s: %(how_much)s") % {
-            "when": step_words(what, what.steps[place]),
-            "how_much": _percent(part or 0),
-        }
+        title = _title(what, what.steps[place], _percent(part or 0))
         bars.append(Bar(title, x, width, [Rect("est", _px(STRIP_BASE - height), _px(height))] if height else []))
     tick = max((step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1) if step <= most), default=most)
     line = Mark(_px(STRIP_BASE - tick * scale), _percent(tick))

@@ -47,7 +47,7 @@ def month_of(person: Person) -> Foot | None:
 
 
 def _account_of(person: Person) -> Account | None:
-    """Read once for a page."""
+    """Looking makes none."""
     try:
         return person.account
     except Account.DoesNotExist:

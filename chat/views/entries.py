@@ -5,12 +5,12 @@ from datetime import date
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from chat.access import charged_completion_for, reply_for
+from chat.access import charged_completion_for
 from chat.accounting.reports.entries import lines, matching
 from chat.accounting.reports.outcomes import word_of
 from chat.accounting.reports.sums import total
@@ -54,17 +54,6 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "reply": completion.messages.filter(conversation__deleted=None).first() if is_mine else None,
     }
     return render(request, "usage/entry.html", page)
-
-
-@require_POST
-@login_required
-def open_reply(request: HttpRequest, pk: int) -> HttpResponse:
-    """Shows the thread of a reply of one's own, whichever branch it is on."""
-    reply = reply_for(request.user, pk)
-    reply.conversation.show(reply)
-    response = redirect("conversation", reply.conversation_id)
-    response["Location"] += f"#message-{reply.pk}"
-    return response
 
 
 def _titles(found: list[UsageEntry]) -> dict[int, str]:

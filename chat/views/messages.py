@@ -211,7 +211,7 @@ def _answer(request: HttpRequest, asked: Asked) -> HttpResponse:
     conversation = asked.conversation
     if asked.repeated or _replaces(asked):
         return _thread_changed(request, conversation)
-    # The first token waits for this answer: nothing is read again, and the page fetches its list later.
+    # The first token waits for this answer: nothing is read again. The list and the month at its foot come later.
     context = {
         "conversation": conversation,
         "articles": articles_of(asked.message, asked.choices),

@@ -12,8 +12,7 @@ from chat.access import conversation_for
 from chat.archive import search as archive
 from chat.archive.query import Query, WrongFilter, parse
 from chat.archive.search import Found, matching_conversations
-from chat.listing import part_of
-from chat.models import Completion
+from chat.listing import arriving_in, part_of
 from chat.snippets import marked
 from chat.views.filing import FILED, done, names
 from chat.words import term
@@ -64,7 +63,7 @@ def _messages(request: HttpRequest, query: Query) -> dict:
         "found": results.found,
         "within": within,
         "more": _address(request, **rest) if results.skip or results.older else "",
-        "live": _live(request),
+        "live": arriving_in(request.user),
     }
 
 
@@ -75,7 +74,7 @@ def _conversations(request: HttpRequest, query: Query) -> dict:
     return {
         "found": [Found(each, marked(each.title, query.terms), [], 0) for each in part],
         "more": _address(request, after=after) if after else "",
-        "live": _live(request),
+        "live": arriving_in(request.user),
     }
 
 
@@ -90,11 +89,6 @@ def switch(request: HttpRequest) -> HttpResponse:
     context = {"found": [Found(each, marked(each.title, terms), [], 0) for each in found]}
     context |= {"q": text, "asked": urlencode({"q": text})}
     return render(request, "search/_switched.html", context)
-
-
-def _live(request: HttpRequest) -> set[UUID]:
-    live = Completion.objects.unsettled().filter(person=request.user)
-    return set(live.values_list("conversation_id", flat=True))
 
 
 def _within(request: HttpRequest):
