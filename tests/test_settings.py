@@ -7,6 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from django.utils import timezone
+from playwright.sync_api import Locator, Page, expect
 
 from chat.archive import deletion
 from chat.models import Conversation, Message, Person
@@ -290,3 +291,50 @@ def test_a_person_keeps_columns_without_bringing_back_old_rights(db):
     Person.objects.update(is_active=False)
     stale.keep(theme="dark")
     assert not Person.objects.get().is_active
+
+
+# In a browser
+
+
+def open_setup(page: Page) -> Locator:
+    page.locator("#menu").get_by_role("link", name="System prompt and parameters").click()
+    return page.get_by_role("dialog", name="System prompt and parameters")
+
+
+def test_what_is_set_before_the_first_message_goes_with_it_even_after_a_reload(sit_down, alice, upstream):
+    reader = sit_down(alice).connected()
+    window = open_setup(reader.page)
+    window.get_by_label("System prompt").fill("Answer in French.")
+    reader.button("Use it").click()
+    expect(window).to_be_hidden()
+    reader.open("/").connected()
+    expect(open_setup(reader.page).get_by_label("System prompt")).to_have_value("Answer in French.")
+    reader.button("Cancel").click()
+    reader.send().settled()
+    assert body_of(upstream)["messages"][0] == {"role": "system", "content": "Answer in French."}
+    reader.open("/").connected()
+    expect(open_setup(reader.page).get_by_label("System prompt")).to_have_value("")
+
+
+def test_a_setup_that_does_not_fit_keeps_the_message_and_says_why(sit_down, alice):
+    reader = sit_down(alice).connected()
+    window = open_setup(reader.page)
+    window.get_by_text("Parameters", exact=True).click()
+    window.get_by_label("Stop at").fill("\n".join("abcdefghijk"))
+    reader.button("Use it").click()
+    reader.send("Not lost")
+    expect(reader.page.get_by_role("alert")).to_contain_text("At most")
+    expect(reader.box).to_have_value("Not lost")
+
+
+def test_a_persona_is_picked_and_its_model_with_it(sit_down, alice, upstream):
+    persona(alice, system_prompt="Find faults.")
+    reader = sit_down(alice).connected()
+    reader.page.locator(".picker").click()
+    reader.page.get_by_role("radio", name="Reviewer").check()
+    reader.page.keyboard.press("Escape")
+    expect(reader.page.locator("#persona-name")).to_have_text("Reviewer ·")
+    expect(open_setup(reader.page).get_by_label("System prompt")).to_have_value("Find faults.")
+    reader.button("Cancel").click()
+    reader.send().settled()
+    assert body_of(upstream)["messages"][0]["content"] == "Find faults."

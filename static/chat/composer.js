@@ -33,6 +33,9 @@ export function keepDraft(textarea, name) {
   return save;
 }
 
+// What is set for a conversation before it begins goes with its first message, and is kept until then.
+export const setupToBe = () => new URLSearchParams(drafts.read("setup"));
+
 const conversation = () => form.dataset.conversation || "new";
 const saveDraft = keepDraft(box, conversation);
 
@@ -62,9 +65,7 @@ form.addEventListener("htmx:config:request", event => {
   const { ctx } = event.detail;
   if (sending || (ctx.sourceEvent.submitter && ctx.sourceEvent.timeStamp - stoppedAt < SECOND_CLICK)) return event.preventDefault();
   saveDraft();
-  // What was set for a conversation before it began goes with its first message.
-  const setup = form.dataset.conversation ? null : document.querySelector("#setup form");
-  for (const [name, value] of setup ? new FormData(setup) : []) ctx.request.body.append(name, value);
+  for (const [name, value] of form.dataset.conversation ? [] : setupToBe()) ctx.request.body.append(name, value);
   sending = true;
   sent = { text: ctx.request.body.get("text"), draft: conversation() };
 });
@@ -79,6 +80,7 @@ form.addEventListener("htmx:finally:request", event => { if (event.target === fo
 function confirmed() {
   sending = false;
   drafts.write(sent.draft, "");
+  if (sent.draft === "new") drafts.write("setup", "");
   box.value = box.value.startsWith(sent.text) ? box.value.slice(sent.text.length) : box.value;
   changed();
 }

@@ -1,7 +1,7 @@
 // What the chat page does beyond HTML: it follows what arrives, keeps itself up to date, and answers keys and clicks.
 import { GrowingDocument } from "./document.js";
 import { PageSocket } from "./socket.js";
-import { box, drafts, form, grow, isComposing, keepDraft, sending, write } from "./composer.js";
+import { box, drafts, form, grow, isComposing, keepDraft, sending, setupToBe, write } from "./composer.js";
 
 const root = document.documentElement;
 const byId = id => document.getElementById(id);
@@ -461,13 +461,25 @@ const setup = byId("setup");
 async function openSetup(link, event) {
   event.preventDefault();
   menu.hidePopover();
-  // What is set for a conversation that has not begun waits here for its first message.
-  if (link.dataset.place || !setup.querySelector("form[method=dialog]")) {
-    const { value } = models.querySelector("[name=persona]:checked") ?? {};
-    await htmx.ajax("GET", link.dataset.place ? link.href : `${link.href}?persona=${value ?? ""}`, { source: setup, target: setup, swap: "innerHTML" });
-  }
-  if (setup.querySelector("form")) setup.showModal();
+  const { value } = models.querySelector("[name=persona]:checked") ?? {};
+  const address = link.dataset.place ? link.href : `${link.href}?persona=${value ?? ""}`;
+  await htmx.ajax("GET", address, { source: setup, target: setup, swap: "innerHTML" });
+  const fields = setup.querySelector("form")?.elements;
+  if (!fields) return;
+  if (!link.dataset.place) for (const [name, value] of setupToBe()) if (fields[name]) fields[name].value = value;
+  setup.showModal();
 }
+
+setup.addEventListener("submit", ({ target }) => { if (target.method === "dialog") keepSetup(new URLSearchParams(new FormData(target))) });
+
+function keepSetup(fields) {
+  drafts.write("setup", String(fields));
+  markSetup();
+}
+
+const markSetup = () => document.documentElement.toggleAttribute("data-setup", setupToBe().size > 0);
+markSetup();
+form.addEventListener("htmx:finally:request", markSetup);
 
 setup.addEventListener("htmx:after:request", ({ detail: { ctx } }) => { if (ctx.request.method === "POST" && ctx.response.status === 204) setup.close() });
 
@@ -510,7 +522,7 @@ const acts = {
   ask: button => write(`${button.textContent.trim()} `),
   menu: openMenu,
   setup: openSetup,
-  shut(button) { setup.close(); setup.replaceChildren() },
+  shut: () => setup.close(),
   rename: button => rename(button.dataset),
   "rename-entry"() { menu.hidePopover(); rename(menu.dataset) },
   filing: link => import("./switcher.js").then(({ file }) => file(link.href)),
@@ -572,8 +584,8 @@ function takePersona({ value, dataset: { model, name } }) {
   const option = model && models.querySelector(`[name=model][value="${model}"]`);
   if (option) { for (const other of options()) other.checked = other === option }
   byId("persona-name").textContent = name ? `${name} ·` : "";
-  setup.replaceChildren();
   if (conversation) htmx.ajax("POST", `/c/${conversation}/persona/`, { source: models, swap: "none", values: { persona: value } });
+  else keepSetup("");
 }
 
 function askSeveral(yes) {
