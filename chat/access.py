@@ -71,6 +71,12 @@ def charged_completion_for(person: Person, pk: int) -> Completion:
     )
 
 
+def any_completion_for(person: Person, pk: int) -> Completion:
+    """Whoever asked for it, for administrators. It tells no text."""
+    found = Completion.objects.select_related("account__person", "model__provider").defer("arrivals").filter(pk=pk)
+    return _one(found if person.is_superuser else found.none())
+
+
 def model_for(person: Person, pk: int) -> LanguageModel:
     return _one(LanguageModel.objects.usable().filter(pk=pk))
 

@@ -5,7 +5,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.db import transaction
 from django.db.models import QuerySet
 
-from chat import live
+from chat import live, rights
 from chat.archive.parting import part_with
 from chat.models import (
     Account,
@@ -35,14 +35,18 @@ class Audited(admin.ModelAdmin):
     """What is changed here is in the audit, too."""
 
     told: tuple[str, ...] | None = None  # the fields of which the audit says more than that they were changed
+    told_elsewhere: tuple[str, ...] = ()
 
     def save_model(self, request, obj, form, change) -> None:
         super().save_model(request, obj, form, change)
-        names = [name for name in form.changed_data if self.told is None or name in self.told]
+        changed = [name for name in form.changed_data if name not in self.told_elsewhere]
+        if change and not changed:
+            return
+        names = [name for name in changed if self.told is None or name in self.told]
         deed = f"{obj._meta.model_name} {'changed' if change else 'added'}"
         before = {name: _text(form.initial.get(name)) for name in names} if change else {}
         after = {name: _text(form.cleaned_data.get(name)) for name in names}
-        others = {name: "set" for name in form.changed_data if name not in names}
+        others = {name: "set" for name in changed if name not in names}
         AuditEntry.record(request.user, deed, obj, before=before, after=after | others)
 
     def delete_model(self, request, obj) -> None:
@@ -63,12 +67,19 @@ def _text(value: object) -> str | None:
 
 @admin.register(Person)
 class PersonAdmin(Audited, UserAdmin):
-    """The audit stays when a person is deleted: it knows their rights, and neither name nor password.
+    """The audit stays when a person is deleted: it knows their rights (chat.rights), and neither name nor password.
 
     Who is deleted here is gone for everybody at once; what was theirs goes in batches, and then their row.
     """
 
-    told = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
+    told = ()
+    told_elsewhere = (*rights.RIGHTS, "groups", "user_permissions")
+
+    def user_change_password(self, request, id, form_url=""):
+        answer = super().user_change_password(request, id, form_url)
+        if answer.status_code == 302:
+            AuditEntry.record(request.user, "password set", self.get_object(request, id))
+        return answer
 
     def delete_model(self, request, obj: Person) -> None:
         part_with(obj)

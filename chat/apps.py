@@ -7,13 +7,14 @@ class ChatConfig(AppConfig):
     name = "chat"
 
     def ready(self) -> None:
-        from chat import asking, checks, index  # noqa: F401 - checks registers itself
+        from chat import asking, checks, index, rights  # noqa: F401 - checks registers itself
         from chat.archive.deletion import hide_temporary, purge
         from chat.archive.importing.work import import_files
         from chat.archive.retention import retire
         from chat.live import hint_revoked, registry, stop_all
         from chat.models import Account, Completion, Message, Person
 
+        rights.listen()
         registry.chores.append(hide_temporary)
         registry.labours += [purge, retire, import_files]
         registry.afterwards.append(asking.name)

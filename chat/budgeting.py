@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils import timezone
 
-from chat.accounting import budgets, ledger
+from chat.accounting import budgets, days, ledger
 from chat.models import (
     Account,
     AuditEntry,
@@ -17,6 +17,7 @@ from chat.models import (
     Grant,
     Group,
     Person,
+    UsageDay,
 )
 
 
@@ -114,6 +115,13 @@ def close_month(by: Person | None, first: date) -> ClosedMonth:
         if is_new:
             AuditEntry.record(by, "month closed", closed, after={"month": f"{first:%Y-%m}"})
         return closed
+
+
+def rebuild(by: Person | None, day: date) -> int:
+    """A day's sums anew from its lines; how many were wrong."""
+    wrong = days.rebuild(day)
+    AuditEntry.record(by, "day rebuilt", UsageDay(day=day), after={"wrong sums": wrong})
+    return wrong
 
 
 def running_periods() -> list[BudgetPeriod]:

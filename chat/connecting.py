@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import transaction
 
-from chat.models import Completion, LanguageModel, Person, Price, Provider
+from chat.models import AuditEntry, Completion, LanguageModel, Person, Price, Provider
 from chat.models.money import FREE
 from chat.price_setting import price_new, take_listed
 from chat.upstream import client
@@ -66,13 +66,17 @@ def host_of(base_url: str) -> str:
 
 def connect_demo() -> None:
     if settings.DEMO:
-        provider, _ = Provider.objects.get_or_create(
+        provider, is_new = Provider.objects.get_or_create(
             profile=DEMO, defaults={"name": PROFILES[DEMO].label, "base_url": "http://127.0.0.1/v1", "local": True}
         )
+        if is_new:
+            AuditEntry.record(None, "provider connected", provider, after={"profile": DEMO, "price": FREE})
         demo, _ = LanguageModel.objects.get_or_create(provider=provider, name=DEMO)
         Price.objects.get_or_create(model=demo, currency=FREE, defaults={"input_mtok": 0, "output_mtok": 0})
     else:
-        Provider.objects.filter(profile=DEMO).update(enabled=False)
+        for provider in Provider.objects.filter(profile=DEMO, enabled=True):
+            Provider.objects.filter(pk=provider.pk).update(enabled=False)
+            AuditEntry.record(None, "provider changed", provider, before={"enabled": True}, after={"enabled": False})
 
 
 def nearby() -> list[Nearby]:
@@ -88,17 +92,17 @@ def nearby() -> list[Nearby]:
     return found
 
 
-def connect_nearby(profile: str) -> Provider | None:
+def connect_nearby(by: Person, profile: str) -> Provider | None:
     """Connects one of `nearby`; None if it does not answer any more."""
     found = next((server for server in nearby() if server.profile == profile), None)
     if found is None:
         return None
-    provider = _provider(profile, found.base_url, key_variable="")
-    list_models(provider)
+    provider = _provider(profile, found.base_url, key_variable="", by=by)
+    list_models(provider, by)
     return provider
 
 
-def connect(provider: Provider, key: str, names: list[str]) -> None:
+def connect(by: Person, provider: Provider, key: str, names: list[str]) -> None:
     """Saves a new provider with its key, if it lists models. Raises UpstreamError, and then nothing is saved.
 
     `names` of models are those of a provider that has no list: then it is enough that it answers.
@@ -107,7 +111,7 @@ def connect(provider: Provider, key: str, names: list[str]) -> None:
     provider.save()
     if key:
         provider.keep_key(key)
-    _add_models(provider, listed)
+    _add_models(provider, listed, by)
 
 
 def _listed(endpoint: Endpoint, names: list[str]) -> list[ListedModel]:
@@ -138,7 +142,7 @@ def remove(provider: Provider) -> bool:
     return True
 
 
-def list_models(provider: Provider) -> Failure | None:
+def list_models(provider: Provider, by: Person | None = None) -> Failure | None:
     """Adds what the provider lists. Its trouble is kept on the row, and a later start tries again."""
     try:
         listed = client.list_models(provider.endpoint)
@@ -147,27 +151,29 @@ def list_models(provider: Provider) -> Failure | None:
         logger.warning("%s: cannot list models: %s", provider, provider.trouble)
         return error.failure
     provider.note_failure(None)
-    _add_models(provider, listed)
+    _add_models(provider, listed, by)
     return None
 
 
-def add_model(provider: Provider, name: str) -> bool:
+def add_model(by: Person, provider: Provider, name: str) -> bool:
     """Of a provider that does not list it; False if that is no name."""
     if not name_in(name):
         return False
-    _add_models(provider, [ListedModel(name_in(name))])
+    _add_models(provider, [ListedModel(name_in(name))], by)
     return True
 
 
 @transaction.atomic
-def _add_models(provider: Provider, listed: list[ListedModel]) -> None:
+def _add_models(provider: Provider, listed: list[ListedModel], by: Person | None) -> None:
     known = set(provider.models.values_list("name", flat=True))
     fresh = {model.id: model for model in listed if model.id not in known}
     added = LanguageModel.objects.bulk_create(
         LanguageModel(provider=provider, name=name, context_length=_sensible(model.context_length))
         for name, model in fresh.items()
     )
-    price_new(provider, added, listed)
+    if added:
+        AuditEntry.record(by, "models added", provider, after={"models": len(added)})
+    price_new(by, provider, added, listed)
 
 
 def take_listed_prices(by: Person, provider: Provider) -> int:
@@ -179,11 +185,14 @@ def _sensible(context_length: int | None) -> int | None:
     return context_length if context_length and 0 < context_length < LARGEST_WINDOW else None
 
 
-def _provider(profile: str, base_url: str, key_variable: str) -> Provider:
+@transaction.atomic
+def _provider(profile: str, base_url: str, key_variable: str, by: Person | None = None) -> Provider:
     """The one that is there, as far as possible with that key; else a new one."""
     there = Provider.objects.filter(base_url=base_url, profile=profile).order_by("pk")
     found = there.filter(key_variable=key_variable).first() or there.first()
-    return found or Provider.objects.create(
+    if found:
+        return found
+    made = Provider.objects.create(
         name=free_name(profile, base_url),
         profile=profile,
         base_url=base_url,
@@ -191,6 +200,9 @@ def _provider(profile: str, base_url: str, key_variable: str) -> Provider:
         local=True,
         max_streams=PROFILES[profile].streams_at_once,
     )
+    known = {"profile": profile, "base_url": base_url, "key_variable": key_variable}
+    AuditEntry.record(by, "provider connected", made, after=known)
+    return made
 
 
 def is_nearby(facts: Profile) -> bool:

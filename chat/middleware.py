@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from chat import rights
 from chat.views.messages import refusal
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,19 @@ def headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
         return response
 
     return with_headers
+
+
+def acting(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Whose request it is, for the audit of rights: Django tells of a change, and not of who makes it."""
+
+    def with_actor(request: HttpRequest) -> HttpResponse:
+        token = rights.request_of.set(request)
+        try:
+            return get_response(request)
+        finally:
+            rights.request_of.reset(token)
+
+    return with_actor
 
 
 def own_language(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

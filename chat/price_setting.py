@@ -54,13 +54,15 @@ def take_listed(by: Person | None, provider: Provider, listed: list[ListedModel]
     return taken
 
 
-def price_new(provider: Provider, models: list[LanguageModel], listed: Iterable[ListedModel]) -> None:
+def price_new(
+    by: Person | None, provider: Provider, models: list[LanguageModel], listed: Iterable[ListedModel]
+) -> None:
     """The first prices of models that have just been listed: one line in the audit for all of them."""
     by_name, now = {one.id: one for one in listed}, timezone.now()
     found = [from_listed(model, by_name[model.name], now) for model in models if model.name in by_name]
     if prices := [price for price in found if price]:
         Price.objects.bulk_create(prices)
-        AuditEntry.record(None, "listed prices taken", provider, after={"prices": len(prices)})
+        AuditEntry.record(by, "listed prices taken", provider, after={"prices": len(prices)})
 
 
 def _costs(price: Price) -> tuple:

@@ -2,6 +2,7 @@ from django.urls import path
 
 from chat.views import (
     accounts,
+    audit,
     budgets,
     completions,
     conversations,
@@ -21,6 +22,7 @@ from chat.views import (
     settings,
     setup,
     shares,
+    underway,
     usage,
     your_data,
 )
@@ -108,6 +110,9 @@ urlpatterns = [
     path("groups/<int:pk>/", budgets.group, name="group"),
     path("groups/<int:pk>/remove/", budgets.remove_group, name="remove-group"),
     path("people/<int:pk>/group/", budgets.assign, name="assign-group"),
+    path("live/", underway.index, name="live-now"),
+    path("live/<int:pk>/stop/", underway.stop, name="stop-any"),
+    path("audit/", audit.index, name="audit"),
     path("usage/", usage.overview, name="usage"),
     path("usage/mine/", usage.mine, name="my-usage"),
     path("usage/lines/", entries.index, name="usage-entries"),

@@ -70,4 +70,5 @@ def _segment_of(completion: LiveCompletion) -> Segment | None:
         number=completion.segments_cut,
         content=orjson.dumps(content).decode(),
         output_tokens=completion.meter.tokens,
+        is_thinking=not completion.transcript.has_text,
     )

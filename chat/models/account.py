@@ -114,6 +114,12 @@ class AuditIsAppendOnly(Exception):
 
 
 class AuditEntryQuerySet(models.QuerySet):
+    def bulk_create(self, objs, *args, **options) -> list["AuditEntry"]:
+        """Adds, and no more: what is there is not updated by it."""
+        if options.get("update_conflicts") or any(entry.pk for entry in objs):
+            raise AuditIsAppendOnly
+        return super().bulk_create(objs, *args, **options)
+
     def update(self, **changes) -> int:
         raise AuditIsAppendOnly
 
@@ -128,7 +134,7 @@ class AuditEntry(models.Model):
     by = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")  # None: a command
     deed = models.CharField(max_length=40)  # `price added`, `budget changed`
     subject = models.CharField(max_length=200)  # what it was done to, by the name that it had; people by number
-    key = models.CharField(max_length=40, blank=True)  # its kind and number: `budget 7`
+    key = models.CharField(max_length=40, blank=True)  # its kind, and its number if it has one: `budget 7`
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
 
@@ -138,6 +144,7 @@ class AuditEntry(models.Model):
         verbose_name = _("audit entry")
         verbose_name_plural = _("audit entries")
         ordering = ["-pk"]
+        base_manager_name = "objects"
 
     def __str__(self) -> str:
         return f"{self.deed}: {self.subject}"
@@ -166,10 +173,15 @@ class AuditEntry(models.Model):
             by=Account.of(by) if by else None,
             deed=deed,
             subject=_text(subject)[:200],
-            key=f"{subject._meta.model_name} {subject.pk}",
+            key=f"{_kind(subject)} {subject.pk or ''}".strip(),
             before={name: text for name, text in old.items() if new.get(name) != text},
             after={name: text for name, text in new.items() if old.get(name) != text},
         )
+
+
+def _kind(subject: models.Model) -> str:
+    """A role is one of Django's groups, which a paying group is not."""
+    return "role" if subject._meta.label == "auth.Group" else subject._meta.model_name
 
 
 def _texts(values: dict[str, object]) -> dict[str, str | None]:

@@ -21,7 +21,7 @@ from django.db.models import functions
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from chat.models.language_model import LanguageModel
+from chat.models.language_model import LanguageModel, Provider
 from chat.models.money import MoneyField
 from chat.transcript import Transcript
 
@@ -149,24 +149,32 @@ class Completion(models.Model):
     def turn(self) -> int:
         """How many streams of its provider must end or begin before this one may begin; 0: it may.
 
-        Oldest first, but who has fewer streams there comes before who has more. In a transaction, the provider's row
-        is locked: two claims do not take the same place.
+        In a transaction, the provider's row is locked: two claims do not take the same place.
         """
         provider = LanguageModel.objects.get(pk=self.model_id).provider
         if provider.max_streams is None:
             return 0
         if transaction.get_connection().in_atomic_block:
             type(provider).objects.select_for_update().get(pk=provider.pk)
-        there = type(self).objects.filter(model__provider=provider)
-        live = there.filter(status=self.Status.LIVE)
+        turns, if_it_were_first = self.turns_at(provider)
+        return turns.get(self.pk, if_it_were_first)
+
+    @classmethod
+    def turns_at(cls, provider: Provider) -> tuple[dict[int, int], int]:
+        """Of all that are queued at a provider that allows few streams, and of one that had nobody before it.
+
+        Oldest first, but who has fewer streams there comes before who has more.
+        """
+        there = cls.objects.filter(model__provider=provider)
+        live = there.filter(status=cls.Status.LIVE)
         streams = live.filter(person=models.OuterRef("person")).order_by().values("person")
         of_person = streams.annotate(streams=models.Count("pk")).values("streams")
-        waiting = there.filter(status=self.Status.QUEUED).annotate(
+        waiting = there.filter(status=cls.Status.QUEUED).annotate(
             streams=functions.Coalesce(models.Subquery(of_person), 0)
         )
-        order = list(waiting.order_by("streams", "pk").values_list("pk", flat=True))
-        ahead = order.index(self.pk) if self.pk in order else 0
-        return max(live.count() + ahead + 1 - provider.max_streams, 0)
+        order = waiting.order_by("streams", "pk").values_list("pk", flat=True)
+        first = live.count() + 1 - provider.max_streams
+        return {pk: max(first + ahead, 0) for ahead, pk in enumerate(order)}, max(first, 0)
 
     @classmethod
     def begin_attempt(cls, pk: int) -> None:
@@ -208,6 +216,8 @@ class Segment(models.Model):
     number = models.PositiveIntegerField()
     content = models.TextField()  # transcript.cut_segment, as JSON
     output_tokens = models.PositiveIntegerField()  # the running estimate of the whole transcript
+    is_thinking = models.BooleanField(default=False)  # until here, nothing but thoughts has come
+    saved = models.DateTimeField(default=timezone.now)  # by this machine's clock: for who watches, nothing goes by it
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["completion", "number"], name="segment_number_once")]

@@ -1,5 +1,6 @@
 """The pages beside the chat, as their sidebar lists them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django import template
@@ -9,6 +10,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from chat import underway
 from chat.models import Person
 
 register = template.Library()
@@ -25,6 +27,7 @@ class Listed:
     title: Promise
     icon: str
     also: str = ""  # where else pages of it lie
+    count: Callable[[], int] | None = None  # of what there is to look at now
 
 
 PAGES = (
@@ -33,9 +36,11 @@ PAGES = (
     Listed("your-data", MINE, _("Your data"), "i-take"),
     Listed("deleted", MINE, _("Recently deleted"), "i-trash"),
     Listed("usage", ADMINISTRATION, _("Usage"), "i-usage"),
+    Listed("live-now", ADMINISTRATION, _("Live now"), "i-live", count=underway.count),
     Listed("providers", ADMINISTRATION, _("Providers"), "i-plug", also="/models/"),
     Listed("prices", ADMINISTRATION, _("Models and prices"), "i-tag"),
     Listed("budgets", ADMINISTRATION, _("People and budgets"), "i-people"),
+    Listed("audit", ADMINISTRATION, _("Audit"), "i-list"),
     Listed("retention", ADMINISTRATION, _("Retention"), "i-clock"),
     Listed("admin:index", ADMINISTRATION, _("All tables"), "i-settings"),
 )
@@ -61,4 +66,5 @@ def _is_open_to(page: Listed, person: Person) -> bool:
 def _entry(page: Listed, request: HttpRequest, here: Listed | None) -> dict[str, object]:
     url = reverse(page.name)
     current = "" if page is not here else "page" if request.path == url else "true"
-    return {"url": url, "title": page.title, "icon": page.icon, "current": current}
+    count = page.count() if page.count else 0
+    return {"url": url, "title": page.title, "icon": page.icon, "current": current, "count": count}

@@ -76,7 +76,7 @@ def _connect(request: HttpRequest, form: NewProviderForm) -> HttpResponse:
     provider = form.instance
     provider.name = provider.name or connecting.free_name(provider.profile, provider.base_url)
     try:
-        connecting.connect(provider, form.cleaned_data["key"], form.cleaned_data["models"])
+        connecting.connect(request.user, provider, form.cleaned_data["key"], form.cleaned_data["models"])
     except UpstreamError as error:
         return _not_connected(request, form, [trouble(error.failure, provider.base_url)])
     record_form(request.user, "provider connected", form)
@@ -148,10 +148,10 @@ def list_again(request: HttpRequest, pk: int) -> HttpResponse:
     one = provider_for(request.user, pk)
     before = one.models.count()
     if name := request.POST.get("name", "").strip():
-        if not connecting.add_model(one, name):
+        if not connecting.add_model(request.user, one, name):
             messages.error(request, _("A model’s name has at most 200 characters, all of them visible."))
             return redirect("provider", one.pk)
-    elif failure := connecting.list_models(one):
+    elif failure := connecting.list_models(one, request.user):
         messages.error(request, trouble(failure, one.base_url))
         return redirect("provider", one.pk)
     count = one.models.count() - before
@@ -234,6 +234,6 @@ def nearby(request: HttpRequest) -> HttpResponse:
 @require_POST
 @administrators_only
 def connect(request: HttpRequest) -> HttpResponse:
-    if connecting.connect_nearby(request.POST.get("profile", "")) is None:
+    if connecting.connect_nearby(request.user, request.POST.get("profile", "")) is None:
         return refusal(request, _("This server does not answer any more. Start it, and look again."), 409)
     return _go(request, "new-conversation")

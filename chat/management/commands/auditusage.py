@@ -4,8 +4,8 @@ from datetime import date
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from chat.accounting import days
 from chat.accounting.audit import all_days, audit, one_state
+from chat.budgeting import rebuild
 from chat.models import Completion, UsageEntry
 
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def _rebuild(self, chosen: list[date]) -> None:
         for day in chosen:
-            self.stdout.write(f"{day}: {days.rebuild(day)} sums were wrong.")
+            self.stdout.write(f"{day}: {rebuild(None, day)} sums were wrong.")
 
 
 def _day(text: str) -> date:

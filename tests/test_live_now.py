@@ -1,0 +1,86 @@
+"""Live now: administrators see what is queued and arriving, and may stop any of it; others find nothing there."""
+
+from playwright.sync_api import expect
+
+from tests.browser import PHONE
+from tests.scripted import Stall, chat_stream
+from tests.site import wait_for
+from tests.test_stopping import WORDS
+
+
+def administrator(site, name: str = "root"):
+    visitor = site.visitor(name)
+    site.change("UPDATE chat_person SET is_superuser = true, is_staff = true WHERE username = ?", name)
+    return visitor
+
+
+def arriving(site, upstream, who, model: str = "tiny"):
+    upstream.script("tiny", chat_stream(WORDS))
+    sent = who.send("canary", model=model)
+    wait_for(lambda: site.rows("SELECT 1 FROM chat_segment WHERE completion_id = ?", sent.completion))
+    return sent
+
+
+def test_who_waits_for_what_is_shown_and_no_word_of_it(site, upstream, alice):
+    root = administrator(site)
+    arriving(site, upstream, alice)
+    page = root.http.get("/live/").text
+    assert "alice" in page and "tiny" in page and "canary" not in page
+    assert WORDS[0].strip() not in page.split("<tbody>")[1].split("</tbody>")[0]
+    assert alice.http.get("/live/").status_code == 404
+
+
+def test_an_administrator_stops_it_and_its_person_sees_who_did(site, upstream, alice, sit_down):
+    root = administrator(site)
+    upstream.script("tiny", chat_stream(WORDS))
+    hers = sit_down(alice).connected().send()
+    page = sit_down(root, "/live/")
+    page.page.get_by_role("button", name="Stop the reply to alice").click()
+    expect(page.page.get_by_text("The reply to alice is stopped.")).to_be_visible()
+    expect(hers.settled("stopped")).to_contain_text("An administrator stopped this reply.")
+    expect(page.page.get_by_text("Nobody waits for a reply at this moment.")).to_be_visible()
+    expect(page.page.get_by_role("list").filter(has_text="alice, tiny: Stopped")).to_be_visible()
+    (entry,) = site.rows("SELECT * FROM chat_auditentry WHERE deed = 'reply stopped'")
+    assert entry["key"] == f"completion {site.completion()['id']}"
+
+
+def test_nobody_else_stops_it(site, upstream, alice):
+    sent = arriving(site, upstream, alice)
+    for who in (alice, site.visitor("bob")):
+        assert who.post(f"/live/{sent.completion}/stop/").status_code == 404
+    assert site.completion(sent.completion)["status"] == "live"
+    assert not site.rows("SELECT 1 FROM chat_auditentry WHERE deed = 'reply stopped'")
+
+
+def test_what_has_ended_meanwhile_is_not_said_to_be_stopped(site, alice):
+    root = administrator(site)
+    sent = alice.send("Hello", model="tiny")
+    site.settled(sent.completion)
+    assert "had ended already" in root.post(f"/live/{sent.completion}/stop/").text
+    assert root.post(f"/live/{sent.completion}/stop/", htmx=False).status_code == 302
+    assert not site.rows("SELECT 1 FROM chat_auditentry WHERE deed = 'reply stopped'")
+
+
+def test_it_says_what_each_does_and_follows_it_without_a_reload(site, upstream, alice, sit_down):
+    root = administrator(site)
+    site.change("UPDATE chat_provider SET max_streams = 1 WHERE profile != 'demo'")
+    upstream.script("tiny", chat_stream(["One ", "two "], then=[Stall()]))
+    page = sit_down(root, "/live/", viewport=PHONE).page
+    first = alice.send("Hello", model="tiny")
+    row = page.locator(f"#underway-{first.completion}")
+    expect(row).to_contain_text("arriving")
+    second = site.visitor("bob").send("Hello", model="tiny")
+    expect(page.locator(f"#underway-{second.completion}")).to_contain_text("queued at the provider, place 1")
+    expect(row).to_contain_text("left; it ends within 1 min 0 s")
+    expect(row).to_contain_text("no data for", timeout=10_000)
+
+
+def test_a_hidden_page_does_not_look(site, alice, sit_down):
+    root = administrator(site)
+    page = sit_down(root, "/live/")
+    page.page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true, configurable: true })")
+    page.requests.clear()
+    page.page.wait_for_timeout(2500)
+    assert not [request for request in page.requests if "/live/" in request]
+    with page.page.expect_request("**/live/"):
+        page.page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
