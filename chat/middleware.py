@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -57,6 +59,18 @@ def _chosen_language(request: HttpRequest) -> str:
         return request.user.language if request.user.is_authenticated else ""
     except OperationalError:
         return ""  # the view will meet it again, and say so
+
+
+def forms_only(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Whoever opens the address of a form gets a sentence, not the browser's own error."""
+
+    def with_page(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED and request.method == "GET":
+            response.content = render_to_string("errors/405.html", request=request)
+        return response
+
+    return with_page
 
 
 class BusyDatabase:

@@ -107,6 +107,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "chat.middleware.BusyDatabase",
+    "chat.middleware.forms_only",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "chatsite.urls"

@@ -208,3 +208,9 @@ def test_names_that_differ_in_case_only_are_one_person(site, alice):
         answer = other.post("/sign-in/", data={"username": "ALICE", "password": PASSWORD}, headers=token)
         assert answer.status_code == 302
     assert len(site.rows("SELECT 1 FROM chat_person")) == 1
+
+
+def test_the_address_of_a_form_says_that_it_is_no_page(site, alice):
+    answer = alice.http.get("/c/")
+    assert answer.status_code == 405
+    assert "only takes what a form sends" in answer.text
