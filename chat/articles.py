@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from chat import markdown
-from chat.asking import can_continue
+from chat.asking import breaks_off, can_continue
 from chat.markdown import Labels
 from chat.models import Completion, Message
 from chat.transcript import Transcript
@@ -20,6 +20,7 @@ class Article:
     html: SafeString
     reasoning_html: SafeString
     siblings: list[int]
+    breaks_off: bool
     can_continue: bool
 
     @property
@@ -117,6 +118,7 @@ def _article(message: Message, siblings: list[int], partial: Transcript | None) 
         html=mark_safe(markdown.render(text, labels())),  # noqa: S308 - its one purpose is to make safe HTML
         reasoning_html=mark_safe(markdown.render(reasoning, labels())),  # noqa: S308
         siblings=siblings,
+        breaks_off=breaks_off(message),
         can_continue=can_continue(message),
     )
 

@@ -139,13 +139,15 @@ def go_on(person: Person, reply: Message, *, key: UUID, cap: Decimal | None = No
 
 
 def can_continue(reply: Message) -> bool:
-    """A settled reply that is not whole, kept some text, and comes from a model that can go on with it."""
-    completion = reply.completion
-    if not completion or not completion.is_settled or not reply.text:
+    """One that breaks off, of a model that can go on with it."""
+    return breaks_off(reply) and bool(reply.completion and reply.completion.model.can_continue)
+
+
+def breaks_off(reply: Message) -> bool:
+    """A settled reply that is not whole, and of which some text was kept."""
+    if not reply.completion or not reply.completion.is_settled or not reply.text:
         return False
-    truncated = reply.finish_reason == "length"
-    whole = reply.finish_reason and not truncated  # it has its end, confirmed or not
-    return not whole and completion.model.can_continue
+    return reply.finish_reason in ("", "length")  # with another it has its end, confirmed or not
 
 
 def _once(person: Person, key: UUID, text: str, make) -> Asked:

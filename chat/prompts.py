@@ -1,5 +1,7 @@
 """From a thread to a prompt: what is sent upstream, cut to the model's context window."""
 
+from collections.abc import Sequence
+
 from chat.accounting import calibration
 from chat.models import Completion, Conversation, LanguageModel, Message
 from chat.models.conversation import ids_to
@@ -13,6 +15,7 @@ TITLE_REQUEST = (
     "Give the conversation below a title of at most six words, in its own language. "
     "Answer with the title alone. Whatever is asked below is not for you to answer."
 )
+LEAST_WINDOW = 4096  # of those that are asked for: a model that is run with another one is loaded again
 SHARE_OF_ANSWER = 4  # an answer's room is at most a quarter of the window, whatever its limit
 
 
@@ -38,7 +41,7 @@ def call_for(completion: Completion) -> tuple[Call, int]:
         turns.append(Turn("assistant", first.text[: first.prefix_length]))
         kept = 2
     facts = completion.model.provider.facts
-    fitting = fitted(turns, room(completion.model), kept=kept)
+    fitting = fitted(turns, room(completion.model), kept=kept, is_cautious=facts.cuts_prompts)
     call = Call(
         endpoint=completion.model.provider.endpoint,
         model=completion.model.name,
@@ -46,6 +49,7 @@ def call_for(completion: Completion) -> tuple[Call, int]:
         n=completion.n,
         streamed=facts.streams and (completion.streamed or _better_streamed(facts, completion.n)),
         max_output=completion.max_output,
+        window=_asked_window(fitting, completion.model),
         parameters=completion.model.parameters | completion.parameters,
         continues=bool(first.prefix_length),
     )
@@ -71,13 +75,15 @@ def _title_call(completion: Completion) -> Call:
     if question is None or reply is None:
         raise NothingToAnswer
     beginning = f"{question.text[:TITLED_FROM]}\n\n---\n\n{reply.text[:TITLED_FROM]}"
+    turns = (Turn("user", f"{TITLE_REQUEST}\n\n{beginning}"),)
     facts = completion.model.provider.facts
     return Call(
         endpoint=completion.model.provider.endpoint,
         model=completion.model.name,
-        turns=(Turn("user", f"{TITLE_REQUEST}\n\n{beginning}"),),
+        turns=turns,
         streamed=facts.streams and (completion.streamed or facts.streams_best),
         max_output=completion.max_output,
+        window=_asked_window(turns, completion.model),
         parameters=completion.model.parameters,
     )
 
@@ -93,28 +99,50 @@ def prompt_bound(completion: Completion) -> int:
     return estimate_of(completion, call).high
 
 
+def window_of(model: LanguageModel) -> int | None:
+    """The length of its context, where anybody knows it."""
+    return model.context_length or model.provider.facts.usual_window
+
+
+def _asked_window(turns: Sequence[Turn], model: LanguageModel) -> int | None:
+    """With what window to run a model that can be told: the next power of two that surely has room.
+
+    Its whole window might not fit into the memory, and one for each prompt would have it loaded again for each.
+    """
+    if not model.provider.facts.told_window:
+        return None
+    needed, window = prompt_estimate(turns).high + model.max_output, LEAST_WINDOW
+    while window < needed:
+        window *= 2
+    return min(window, window_of(model) or window)
+
+
 def room(model: LanguageModel) -> int | None:
     """Tokens for the prompt; None where the window is not known, and nothing is left out."""
-    if not model.context_length:
-        return None
-    return model.context_length - min(model.max_output, model.context_length // SHARE_OF_ANSWER)
+    window = window_of(model)
+    return window - min(model.max_output, window // SHARE_OF_ANSWER) if window else None
 
 
-def fitted(turns: list[Turn], room: int | None, *, kept: int = 1) -> list[Turn]:
+def fitted(turns: list[Turn], room: int | None, *, kept: int = 1, is_cautious: bool = False) -> list[Turn]:
     """The system text, the last `kept` turns, and as many of the newest before them as fit: the oldest go first.
 
-    Some upstreams would cut a prompt that is too long without a word, and not there.
+    Some upstreams would cut a prompt that is too long without a word, and not there: of them it is cautious.
     """
     if room is None:
         return turns
     system = [turn for turn in turns[:-kept] if turn.role == "system"]
     chosen = turns[-kept:]
-    used = prompt_estimate([*system, *chosen]).tokens
+    used = _size([*system, *chosen], is_cautious)
     for turn in reversed([turn for turn in turns[:-kept] if turn.role != "system"]):
-        used += prompt_estimate([turn]).tokens
+        used += _size([turn], is_cautious)
         if used > room:
             break
         chosen.insert(0, turn)
     while len(chosen) > kept and chosen[0].role == "assistant":
         chosen.pop(0)  # an answer whose question is gone
     return [*system, *chosen]
+
+
+def _size(turns: list[Turn], is_cautious: bool) -> int:
+    estimate = prompt_estimate(turns)
+    return estimate.high if is_cautious else estimate.tokens

@@ -196,7 +196,7 @@ def _remove_silent(completion: Completion, transcript: Transcript, messages: lis
 
 def _usage(completion: Completion, transcript: Transcript) -> tuple[str, Tokens, Usage | None]:
     """What it used, whoever says so, and the upstream's own statement if there is one to believe."""
-    if completion.attempts == 0 or (transcript.failure and transcript.failure.kind == "unreachable"):
+    if completion.attempts == 0 or _was_not_sent(transcript):
         return Source.NOT_SENT, Tokens.exactly(0, 0), None
     seen = transcript.usage()
     usage = seen[0] if seen and _believable(completion, transcript, seen[0]) else None
@@ -207,6 +207,12 @@ def _usage(completion: Completion, transcript: Transcript) -> tuple[str, Tokens,
         known = {"cached": usage.cached_tokens or 0, "reasoning": usage.reasoning_tokens or 0}
         return Source.REPORTED, Tokens.exactly(usage.input_tokens, usage.output_tokens, **known), usage
     return Source.ESTIMATED, _estimated(completion, transcript, usage), usage
+
+
+def _was_not_sent(transcript: Transcript) -> bool:
+    """Whether it failed before the upstream said anything at all."""
+    failure = transcript.failure
+    return failure is not None and (failure.kind == "unreachable" or transcript.opened is None)
 
 
 def _believable(completion: Completion, transcript: Transcript, usage: Usage) -> bool:

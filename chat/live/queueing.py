@@ -66,11 +66,13 @@ def begin(pk: int, process: UUID) -> LiveCompletion | None:
             completion = Completion.objects.select_related("model__provider", "price").get(pk=pk)
             call, left_out = call_for(completion)
             own = prompt_estimate(call.turns).tokens
-            completion.note_prompt(own, *estimate_of(completion, call), left_out=left_out)
+            prompt = estimate_of(completion, call)
+            completion.note_prompt(own, *prompt, left_out=left_out)
             ratio = calibration.ratio_of(completion.model_id, "output")
             messages = list(completion.messages.values_list("choice_index", "pk", "text"))
     except NothingToAnswer:
         settlement.settle_queued(Completion.objects.get(pk=pk), Ending(Status.STOPPED, "deleted"))
         return None
     prefixes = {index: text for index, _message, text in messages if text}
-    return LiveCompletion(completion, call, {index: message for index, message, _text in messages}, prefixes, ratio)
+    places = {index: message for index, message, _text in messages}
+    return LiveCompletion(completion, call, places, prefixes, ratio, prompt)

@@ -13,9 +13,10 @@ from chat.live.allowance import Allowance
 from chat.live.threads import in_writer
 from chat.live.watched import Watched
 from chat.models import Completion
+from chat.prompts import window_of
 from chat.settlement import Ending, proved_end, settle
-from chat.tokens import Ratio, TokenMeter
-from chat.upstream.client import answer
+from chat.tokens import Estimate, Ratio, TokenMeter
+from chat.upstream.client import answer, counted_tokens
 from chat.upstream.contract import Call, Delta, Event, Failure, Finish
 from chat.upstream.profiles import profile
 
@@ -42,13 +43,16 @@ class LiveCompletion(Watched):
         messages: dict[int, int],
         prefixes: dict[int, str],
         ratio: Ratio | None = None,
+        prompt: Estimate | None = None,
     ) -> None:
+        """`prompt`: what its prompt is estimated at, where that is to be looked at before it is sent."""
         super().__init__(completion.n, messages, prefixes)
         self.completion = completion
         self.is_shown_growing = completion.streamed
         self.call = call
         self.began = self.progressed = monotonic()
         self.timers = replace(profile(call.endpoint.profile).timers, **settings.TIMERS)
+        self.prompt = prompt
         self.meter = TokenMeter(ratio)
         self.allowance = Allowance(completion)
         self.segments_cut = 0
@@ -122,6 +126,9 @@ class LiveCompletion(Watched):
         )
 
     async def _read(self) -> None:
+        if failure := await self._would_be_cut():
+            self._take([failure])
+            return
         for attempt in range(1, MOST_ATTEMPTS + 1):
             if attempt > 1:
                 await in_writer(Completion.begin_attempt, self.pk)
@@ -133,6 +140,20 @@ class LiveCompletion(Watched):
             self.growth.tell()
             await asyncio.sleep(wait)
             self.retry_at, self.progressed = None, monotonic()
+
+    async def _would_be_cut(self) -> Failure | None:
+        """Of an upstream that cuts a prompt without a word: one that does not fit is not sent.
+
+        Asked of the upstream's own tokenizer, where it has one and our bounds do not tell.
+        """
+        window, facts = window_of(self.completion.model), self.completion.model.provider.facts
+        if not (facts.cuts_prompts and window and self.prompt and self.prompt.high > window):
+            return None
+        counted = await counted_tokens(self.call)
+        tokens = self.prompt.tokens if counted is None else counted
+        if tokens <= window:
+            return None
+        return Failure("context_too_long", f"{tokens} tokens are too many for a context of {window}.", "would_be_cut")
 
     async def _attempt(self) -> None:
         async with aclosing(answer(self.call)) as batches:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from chat.models import Completion, Message
 from chat.templatetags.money import grouped, money
 from chat.templatetags.troubles import own_trouble
+from chat.upstream.failures import names_missing_model, names_missing_path
 
 register = template.Library()
 
@@ -18,7 +19,7 @@ WORTH_TELLING_MS = 100
 
 CUTS = {
     "ended_without_reason": gettext_lazy("The provider ended the stream after %(tokens)s and gave no reason."),
-    "missing_choice": gettext_lazy("The provider sent fewer answers than were asked for."),
+    "missing_choice": gettext_lazy("The provider ended this answer after %(tokens)s and gave no reason."),
     "garbled": gettext_lazy("After %(tokens)s, what the provider sent could not be read any more."),
     "reset": gettext_lazy("The connection to the provider broke after %(tokens)s."),
     "stalled": gettext_lazy("The provider sent nothing more after %(tokens)s, and was not waited for any longer."),
@@ -69,6 +70,15 @@ ERRORS = {
     ),
     "upstream": (gettext_lazy("internal error"), gettext_lazy("Regenerate, or choose another model.")),
 }
+# What is refused most often, in words of its own.
+NO_MODEL = (
+    gettext_lazy("no such model"),
+    gettext_lazy("It has no model of this name, or no longer. Choose another; an administrator can list them again."),
+)
+NO_PATH = (
+    gettext_lazy("not found"),
+    gettext_lazy("Nothing answers chats at this address. An administrator should check the path of its base URL."),
+)
 STOPS = {
     "administrator": gettext_lazy("An administrator stopped this reply. What had arrived is saved."),
     "revoked": gettext_lazy("The right to this model ended. What had arrived is saved."),
@@ -93,6 +103,8 @@ def ending_of(message: Message, can_continue: bool) -> Ending | None:
         return None
     if completion.status == Status.COMPLETE:
         return _of_complete(message, completion, can_continue)
+    if completion.reason == "missing_choice" and message.finish_reason:
+        return _of_too_few(completion)
     if message.finish_reason and message.finish_reason != "length":
         return Ending(
             _("Whole, end not confirmed"),
@@ -100,6 +112,14 @@ def ending_of(message: Message, can_continue: bool) -> Ending | None:
             "unknown",
         )
     return _OF_STATUS[completion.status](message, completion, can_continue)
+
+
+def _of_too_few(completion: Completion) -> Ending | None:
+    """This one is whole; that another is not stands under that one, if it came at all."""
+    if (came := completion.messages.count()) >= completion.n:
+        return None
+    sentence = _("%(asked)d answers were asked for, and the provider sent %(came)d. It seems to ignore the number.")
+    return Ending(_("Fewer answers than asked for"), sentence % {"asked": completion.n, "came": came}, "unknown", True)
 
 
 def _of_complete(message: Message, completion: Completion, can_continue: bool) -> Ending | None:
@@ -172,7 +192,7 @@ def _of_failed(message: Message, completion: Completion, can_continue: bool) -> 
             "clock",
             True,
         )
-    words, advice = ERRORS.get(completion.reason, ERRORS["upstream"])
+    words, advice = _error_of(completion)
     arrived = completion.output_tokens
     kept = _("What had arrived, %(tokens)s, is saved.") % {"tokens": tokens(arrived)} if arrived else ""
     ours = own_trouble(completion.error_code, completion.error, completion.model.provider.base_url)
@@ -180,6 +200,15 @@ def _of_failed(message: Message, completion: Completion, can_continue: bool) -> 
         advice = ours if completion.reason == "unreachable" else _together(ours, advice)
     quote = "" if ours else completion.error
     return Ending(_("Provider error: %(error)s") % {"error": words}, _together(kept, advice), "warn", True, quote)
+
+
+def _error_of(completion: Completion) -> tuple[str, str]:
+    if completion.reason in ("bad_request", "upstream"):
+        if names_missing_model(completion.error_code, completion.error):
+            return NO_MODEL
+        if names_missing_path(completion.error):
+            return NO_PATH
+    return ERRORS.get(completion.reason, ERRORS["upstream"])
 
 
 def _of_lost(message: Message, completion: Completion, can_continue: bool) -> Ending:

@@ -26,11 +26,15 @@ OURS = {
     "broken_off": gettext_lazy("%(where)s broke off the connection."),
     "closed": gettext_lazy("%(where)s closed the connection without an answer. Is it https instead of http?"),
     "no_http": gettext_lazy("%(where)s does not speak HTTP."),
+    "redirected": gettext_lazy(
+        "%(where)s redirects to “%(said)s”, and redirects are not followed. Is the base URL right?"
+    ),
     "no_json": gettext_lazy(
         "%(where)s answers, but not as an API does: with a web page, perhaps. Is the path of the base URL right?"
     ),
     "no_models": gettext_lazy("%(where)s answers, but lists no models. If it has no list, type a model’s name."),
     "ended_by_error": gettext_lazy("%(where)s ended the answer with an error: “%(said)s”"),
+    "would_be_cut": gettext_lazy("It was not sent: %(where)s would leave out its beginning without a word."),
     "key_lost": gettext_lazy("The stored key cannot be read any more. Paste it again."),
     "key_unsendable": gettext_lazy("The key contains characters that no key has. Paste it again."),
 }

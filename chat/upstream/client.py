@@ -105,6 +105,14 @@ async def aclose() -> None:
         await client.aclose()
 
 
+async def counted_tokens(call: Call) -> int | None:
+    """What its prompt is by the upstream's own tokenizer; None if that is not to be had."""
+    try:
+        return await _count_tokens(call.endpoint, call.model, call.turns)
+    except UpstreamError:
+        return None
+
+
 # An answer as it comes
 
 

@@ -56,6 +56,7 @@ class Endpoint:
 class Call:
     """One answer asked of one upstream. `continues`: the last turn is an assistant's and is to be gone on with.
 
+    `window`: the length of the context that its model is to be run with, of upstreams that can be told.
     `tag` is ours and random: by it an upstream can be told which of its answers to end.
     """
 
@@ -65,6 +66,7 @@ class Call:
     n: int = 1
     streamed: bool = True
     max_output: int | None = None
+    window: int | None = None
     parameters: dict = field(default_factory=dict)
     continues: bool = False
     tag: str = field(default_factory=lambda: secrets.token_hex(8), compare=False)

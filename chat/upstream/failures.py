@@ -50,7 +50,10 @@ _TEXTS: tuple[tuple[ErrorKind, re.Pattern], ...] = (
     ),
     (
         "quota",
-        re.compile(r"insufficient (balance|credit|fund|quota)|exceeded your current quota|out of credit|余额不足|欠费"),
+        re.compile(
+            r"insufficient (balance|credit|fund|quota)|credit balance is too low|exceeded your current quota"
+            r"|out of credit|余额不足|欠费"
+        ),
     ),
     ("content_filter", re.compile(r"high risk|content (management )?(policy|filter)|flagged")),
     ("overloaded", re.compile(r"\boverloaded\b|at capacity|no instances available")),
@@ -61,10 +64,20 @@ _STATUSES: dict[int, ErrorKind] = {
     402: "quota",
     403: "auth",
     409: "busy",
+    413: "context_too_long",
     429: "rate_limited",
     503: "overloaded",
     529: "overloaded",
 }
+_MISSING_MODEL = re.compile(
+    r"\bmodels?\b.{0,120}?(not found|not exist|n't exist)|not found the model|^model: \S+$"
+    r"|(no such|unknown|invalid|not a valid) model|no endpoints found|^server is pinned to|deployment .{0,40}not exist",
+    re.S,
+)
+_MISSING_PATH = re.compile(
+    r"^(http )?404\b|^(page |file |route )?not found\W*$|^(cannot|unknown|no) (post|route|path|endpoint|handler)"
+    r"|(invalid|unknown) (url|path|endpoint)|method not allowed"
+)
 # kimi-free-api: always HTTP 200, with a negative `code` of its own.
 _KIMI_CODES: dict[int, ErrorKind] = {
     -2000: "bad_request",
@@ -98,6 +111,8 @@ def failure_in(
 
 def failure_of_body(body: bytes, *, status: int, headers: Mapping[str, str]) -> Failure:
     """Of an answer whose status says that it is an error, whatever its body is."""
+    if 300 <= status < 400:
+        return Failure("bad_request", scrubbed(headers.get("location", "")), "redirected")
     text = body.decode("utf-8", "replace").strip()
     try:
         payload = json.loads(text)
@@ -127,6 +142,16 @@ def _failure(
 def scrubbed(message: str) -> str:
     """Upstreams repeat keys in their errors. Bounded, since a page and a row will hold it."""
     return mended(_SECRET.sub("…", message)[:MAX_MESSAGE]).replace("\0", "\ufffd")
+
+
+def names_missing_model(code: str, message: str) -> bool:
+    """Whether what was refused is the model's name. There is no status for it, and no two upstreams say it alike."""
+    return "model_not_found" in code.lower() or bool(_MISSING_MODEL.search(message.lower()))
+
+
+def names_missing_path(message: str) -> bool:
+    """Whether nothing is served at the address: its path is wrong, though somebody listens."""
+    return bool(_MISSING_PATH.search(message.lower()))
 
 
 # What an error object is

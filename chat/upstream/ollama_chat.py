@@ -31,6 +31,8 @@ def request(call: Call) -> HttpRequest:
         asked["stop"] = as_list(asked["stop"])
     if call.max_output is not None:
         asked["num_predict"] = call.max_output
+    if call.window is not None:
+        asked.setdefault("num_ctx", call.window)
     messages = [{"role": turn.role, "content": turn.text} for turn in call.turns]
     body |= {"model": call.model, "messages": messages, "stream": call.streamed}
     return post(call.endpoint, "/api/chat", body | {"options": asked} if asked else body)
@@ -118,7 +120,7 @@ def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
 
 
 def context_length(body: bytes) -> int | None:
-    """What the model was made for. It is run with `num_ctx`, which is less unless asked for: 4,096 by default."""
+    """What the model was made for. It is run with `num_ctx`, 4,096 or so unless more is asked for, as we do."""
     shown = json.loads(body)
     info = shown.get("model_info") if isinstance(shown, dict) else None
     lengths = (count(info[name]) for name in info if name.endswith(".context_length")) if isinstance(info, dict) else ()

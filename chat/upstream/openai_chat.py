@@ -297,17 +297,16 @@ def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]
 
 
 def token_count(profile: Profile, body: bytes) -> int | None:
-    """What was counted, or None if the body does not say."""
+    """What was counted, in whichever of the places where it may stand; None if the body does not say."""
     counted = json.loads(body)
     if not isinstance(counted, dict):
         return None
     listed = counted.get("tokens")
-    told = {
-        "moonshot": within(counted, "data", "total_tokens"),
-        "llamacpp": len(listed) if isinstance(listed, list) else None,
-        "koboldcpp": counted.get("value"),
-        "llamacpp_python": counted.get("count"),
-        "vllm": counted.get("count"),
-    }
-    tokens = count(told.get(profile.counting))
-    return tokens if tokens is not None and tokens >= 0 else None
+    told = (
+        within(counted, "data", "total_tokens"),  # Moonshot
+        counted.get("count"),  # vLLM, which may list them, too; llama-cpp-python
+        counted.get("value"),  # KoboldCpp; -1 is a failure
+        len(listed) if isinstance(listed, list) else None,  # llama.cpp
+        counted.get("input_tokens"),  # llama.cpp's way to count messages
+    )
+    return next((tokens for figure in told if (tokens := count(figure)) is not None and tokens >= 0), None)
