@@ -1,4 +1,4 @@
-"""What is refused most often has words of its own, whoever refuses it: no model, no such path, a redirect, too little."""
+"""What is refused most often has words of its own: no model, no such path, a redirect, too little money."""
 
 import pytest
 
@@ -13,11 +13,18 @@ NO_MODEL = [
     "model: claude-9",  # Anthropic
     "Not found the model nope or Permission denied",  # Moonshot
     "nope is not a valid model ID",  # OpenRouter
-    "/chat/completions: Invalid model name passed in model=nope. Call `/v1/models` to view available models.",  # litellm
+    "/chat/completions: Invalid model name passed in model=nope.",  # litellm
     "The API deployment for this resource does not exist.",  # Azure
     "Server is pinned to '/models/one'; requested 'other'.",  # transformers serve
 ]
-NO_PATH = ["HTTP 404", "404 page not found", "Not Found", "404 Not Found", "Cannot POST /chat/completions", "Invalid URL"]
+NO_PATH = [
+    "HTTP 404",
+    "404 page not found",
+    "Not Found",
+    "404 Not Found",
+    "Cannot POST /chat/completions",
+    "Invalid URL",
+]
 OTHERS = [
     "This model's maximum context length is 4096 tokens.",
     "Unsupported parameter: 'max_tokens' is not supported with this model.",

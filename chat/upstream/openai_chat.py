@@ -286,8 +286,6 @@ def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]
             return post(endpoint, "tokenizers/estimate-token-count", body)
         case "llamacpp":
             return post(endpoint, "/tokenize", {"content": text, "add_special": True})
-        case "llamacpp_python":
-            return post(endpoint, "/extras/tokenize/count", {"model": model, "input": text})
         case "koboldcpp":
             return koboldcpp.count_request(endpoint, text)
         case "vllm":
@@ -304,7 +302,7 @@ def token_count(profile: Profile, body: bytes) -> int | None:
     listed = counted.get("tokens")
     told = (
         within(counted, "data", "total_tokens"),  # Moonshot
-        counted.get("count"),  # vLLM, which may list them, too; llama-cpp-python
+        counted.get("count"),  # vLLM, which may list them, too
         counted.get("value"),  # KoboldCpp; -1 is a failure
         len(listed) if isinstance(listed, list) else None,  # llama.cpp
         counted.get("input_tokens"),  # llama.cpp's way to count messages

@@ -12,7 +12,7 @@ from chat.upstream.contract import UsagePlace
 
 # How a cut answer is gone on with; "" where the upstream would begin anew.
 Continuation = Literal["", "trailing", "partial", "prefix", "final_message"]
-Counting = Literal["", "moonshot", "llamacpp", "llamacpp_python", "koboldcpp", "vllm", "anthropic", "gemini"]
+Counting = Literal["", "moonshot", "llamacpp", "koboldcpp", "vllm", "anthropic", "gemini"]
 LookingUp = Literal["", "openrouter"]
 # What ends an answer's work besides closing its connection; "" where there is nothing, or nothing is needed.
 Cancelling = Literal["", "koboldcpp"]
@@ -408,11 +408,10 @@ PROFILES: dict[str, Profile] = {
         needs_key=False,
         parameters=SAMPLERS,
         streams_best=True,  # a whole answer is written to its end, though nobody waits for it
-        streams_at_once=1,  # a second request ends the first one's answer
+        streams_at_once=1,  # any other request ends what streams: it is not asked to count, either
         thinks_in_text=True,
         reasoning=("<think>",),
         errors=("nested", "detail", "hidden"),
-        counting="llamacpp_python",
         close_stops=True,
         timers=LOCAL,
     ),

@@ -244,9 +244,9 @@ def wrong_key(sitting: Sitting) -> str:
         return said
 
 
-def refused(sitting: Sitting, model: str, text: str, reason: str) -> str:
+def refused(sitting: Sitting, model: str, text: str, reason: str, status: str = "failed") -> str:
     with sitting.chat(model) as reader:
-        reply = settled(reader.send(text), "failed")
+        reply = settled(reader.send(text), status)
         row = sitting.site.completion()
         assert row["reason"] == reason, f"{row['reason']}: {facts_of(reply)}"
         asked = reader.page.locator("article[data-role=user]").first.inner_text()
@@ -262,7 +262,8 @@ def missing_model(sitting: Sitting) -> str:
 def prompt_too_long(sitting: Sitting) -> str:
     """The window's length is forgotten, so that nothing is left out."""
     sitting.set_model(context_length="NULL")
-    return refused(sitting, "", "abcd " * 9000, "context_too_long")
+    status, reason = sitting.server.too_long
+    return refused(sitting, "", "abcd " * 9000, reason, status)
 
 
 def server_goes_away(sitting: Sitting) -> str:

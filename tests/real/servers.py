@@ -29,7 +29,7 @@ class CannotBeHad(Exception):
 class RealServer:
     """`model` says the alphabet; `counted`, if there is another, says `answer`, and is counted and priced.
 
-    `typed`: its list names no model. `cannot`: by deed, why it is not tried.
+    `typed`: its list names no model. `too_long`: how a prompt ends that is. `cannot`: by deed, why it is not tried.
     """
 
     name: str
@@ -41,6 +41,7 @@ class RealServer:
     typed: bool = False
     key: str = ""
     max_streams: int | None = None
+    too_long: tuple[str, str] = ("failed", "context_too_long")
     cannot: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     processes: list[subprocess.Popen] = field(default_factory=list)
@@ -220,11 +221,19 @@ SERVERS: dict[str, RealServer] = {
             "llamacpp_python",
             key=KEY,
             max_streams=1,
+            too_long=("cut", "ended_early"),  # streams nothing, with status 200
             cannot={"missing_model": "answers by any name"},
         ),
         LiteLLM("litellm", "litellm", "litellm", key=KEY, counted="mocked", answer=MOCKED),
         Transformers(
-            "transformers", "transformers serve", "transformers", typed=True, cannot={"wrong_key": "takes any key"}
+            "transformers",
+            "transformers serve",
+            "transformers",
+            typed=True,
+            cannot={
+                "wrong_key": "takes any key",
+                "prompt_too_long": "refuses none: it reads on beyond what its model was made for",
+            },
         ),
     )
 }
