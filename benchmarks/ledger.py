@@ -47,6 +47,7 @@ def fill(entries: int, days: int = DAYS) -> None:
     indexes = drop_indexes()
     make_lines(entries, days)
     make_days()
+    make_rollups()
     for statement in indexes:
         run(statement)
     run("ANALYZE")

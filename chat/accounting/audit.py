@@ -3,8 +3,9 @@
 1. Each settled completion has exactly one charge, and no other has any (I2).
 2. A completion shows what its lines add up to.
 3. Σ lines = Σ days, figure by figure (I9).
-4. Each budget period's `spent` is what the ledger says of its days, and `held` the sum of its Holds.
-5. Only queued and live completions hold anything.
+4. Σ days = each of their rollups, figure by figure.
+5. Each budget period's `spent` is what the ledger says of its days, and `held` the sum of its Holds.
+6. Only queued and live completions hold anything.
 
 It reads one state of the database, however much is written meanwhile.
 """
@@ -21,9 +22,9 @@ from django.db import connection, transaction
 from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from chat.accounting import budgets, ledger
+from chat.accounting import budgets, ledger, rollups
 from chat.accounting.days import SUMMED
-from chat.models import BudgetPeriod, Completion, Hold, UsageDay, UsageEntry
+from chat.models import BudgetPeriod, Completion, Hold, UsageDay, UsageEntry, UsageRollup
 
 MOST = 20  # findings of one kind that are named one by one
 KEY = ("account", "group", "model", "purpose", "outcome", "currency")
@@ -66,8 +67,11 @@ def audit() -> Iterator[Finding]:
     """All that is off, check by check. Call it within `one_state`."""
     yield from charges()
     yield from figures_shown()
-    for day in all_days():
+    days = all_days()
+    for day in days:
         yield from sums_of(day)
+    for month in all_months(days):
+        yield from rollups_of(month)
     yield from budgets_kept()
     yield from holds_kept()
 
@@ -139,6 +143,20 @@ def _differences(day: date, key: tuple, summed: dict, booked: dict) -> Iterator[
     for name in (*SUMMED, "replies", "adjustments"):
         if summed.get(name, 0) != booked.get(name, 0):
             yield Finding("Σ lines = Σ days", where, f"{name} {summed.get(name, 0)}, lines {booked.get(name, 0)}")
+
+
+def all_months(days: list[date]) -> list[date]:
+    """The first day of each month that has sums."""
+    rolled = UsageRollup.objects.order_by().values_list("first", flat=True).distinct()
+    return sorted({day.replace(day=1) for day in (*days, *rolled)})
+
+
+def rollups_of(month: date) -> Iterator[Finding]:
+    for off in rollups.off(month):
+        where = ", ".join(f"{name} {part}" for name, part in off.key.items() if part)
+        for name, right in off.right.items():
+            if off.kept[name] != right:
+                yield Finding("Σ days = rollups", where, f"{name} {off.kept[name]}, days {right}")
 
 
 def budgets_kept() -> Iterator[Finding]:

@@ -1,4 +1,5 @@
 """The only writer of UsageDay: adds each ledger line to its day's sums, and can make a day's sums anew from its lines.
+Their rollups are written with them.
 
 Sums are added to, never overwritten, whoever adds at the same time; a rebuilt one is computed with its row locked, so
 that a line is either seen or added later.
@@ -11,6 +12,7 @@ from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 
+from chat.accounting import rollups
 from chat.accounting.pace import buckets_of
 from chat.accounting.pricing import output_amount
 from chat.models import Completion, UsageDay, UsageEntry
@@ -39,13 +41,13 @@ WITHOUT_THEIR_END = (Completion.Status.STOPPED, Completion.Status.ABANDONED)
 def add(line: UsageEntry) -> None:
     """Into the row of its key, which is made if there is none."""
     key, figures = key_of(line), figures_of(line)
-    if _added(key, figures):
-        return
-    try:
-        with transaction.atomic():
-            UsageDay.objects.create(**key, **figures)
-    except IntegrityError:
-        assert _added(key, figures)  # somebody else has made it at the same moment
+    if not _added(key, figures):
+        try:
+            with transaction.atomic():
+                UsageDay.objects.create(**key, **figures)
+        except IntegrityError:
+            assert _added(key, figures)  # somebody else has made it at the same moment
+    rollups.add(key, figures)
 
 
 def key_of(line: UsageEntry) -> dict[str, object]:
@@ -77,13 +79,14 @@ def figures_of(line: UsageEntry) -> dict[str, int | Decimal]:
 
 
 def rebuild(day: date) -> int:
-    """A day's sums anew from its lines, row by row; returns how many were wrong."""
+    """A day's sums anew from its lines, row by row, and the rollups of its month; returns how many were wrong."""
     lines = UsageEntry.objects.filter(day=day).order_by()
     keys = lines.values_list(
         "account", "group", "completion__model", "completion__purpose", "completion__status", "currency"
     )
     there = UsageDay.objects.filter(day=day).values_list("account", "group", "model", "purpose", "outcome", "currency")
-    return sum(_rebuild(day, *key) for key in {*keys.distinct(), *there})
+    wrong = sum(_rebuild(day, *key) for key in {*keys.distinct(), *there})
+    return wrong + rollups.rebuild(day.replace(day=1))
 
 
 def _rebuild(day: date, account: int, group: int | None, model: int, purpose: str, outcome: str, currency: str) -> bool:

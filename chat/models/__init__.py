@@ -12,7 +12,7 @@ from chat.models.price import Price
 from chat.models.process import Presence, Process
 from chat.models.retention import Retention
 from chat.models.share import Share
-from chat.models.usage import ClosedMonth, UsageDay, UsageEntry
+from chat.models.usage import ClosedMonth, UsageDay, UsageEntry, UsageRollup
 
 __all__ = [
     "Account",
@@ -43,4 +43,5 @@ __all__ = [
     "Tag",
     "UsageDay",
     "UsageEntry",
+    "UsageRollup",
 ]

@@ -1,7 +1,7 @@
-"""The ledger, its daily sums, and the months that are closed. All are written by accounting alone.
+"""The ledger, its daily sums, the rollups of these, and the months that are closed. Accounting alone writes them.
 
 Ledger lines are never changed. Every figure of a line can be added up: a day's sum is the sum of its lines' figures,
-adjustments included, whose figures are the differences that they make.
+adjustments included, whose figures are the differences that they make; and a rollup is the sum of its days'.
 """
 
 from decimal import Decimal
@@ -98,17 +98,13 @@ class UsageEntry(models.Model):
 BUCKETS = 20
 
 
-class UsageDay(models.Model):
-    """A day's sums: how many replies, how many tokens and how much money, of which how much is an estimate.
+class Sums(models.Model):
+    """Of some usage: how many replies, how many tokens and how much money, of which how much is an estimate.
 
     `ttft_…` and `speed_…` count replies in buckets, each √2 times as wide as the one before: see accounting.pace.
     `spared_…` is what stopped and abandoned replies did not take of what they were allowed: the most that was saved.
     """
 
-    day = models.DateField()
-    account = models.ForeignKey(Account, on_delete=models.PROTECT)
-    group = models.ForeignKey(Group, null=True, on_delete=models.PROTECT)
-    model = models.ForeignKey(LanguageModel, on_delete=models.PROTECT)
     purpose = models.CharField(max_length=10)
     outcome = models.CharField(max_length=10, choices=Completion.Status)
     currency = models.CharField(max_length=3, blank=True)  # empty: unpriced; the amounts are then no sums of anything
@@ -131,6 +127,23 @@ class UsageDay(models.Model):
     estimated_amount = MoneyField(default=Decimal(0))
     spared_tokens = models.BigIntegerField(default=0)
     spared_amount = MoneyField(default=Decimal(0))
+
+    class Meta:
+        abstract = True
+
+
+for _bucket in range(BUCKETS):
+    for _kind in ("ttft", "speed"):
+        Sums.add_to_class(f"{_kind}_{_bucket}", models.IntegerField(default=0))
+
+
+class UsageDay(Sums):
+    """A day's sums, by all that they can be asked for by."""
+
+    day = models.DateField()
+    account = models.ForeignKey(Account, on_delete=models.PROTECT)
+    group = models.ForeignKey(Group, null=True, on_delete=models.PROTECT)
+    model = models.ForeignKey(LanguageModel, on_delete=models.PROTECT)
 
     KEY = ("day", "account", "group", "model", "purpose", "outcome", "currency")
 
@@ -159,9 +172,56 @@ class UsageDay(models.Model):
         return f"usage of {self.day}"
 
 
-for _bucket in range(BUCKETS):
-    for _kind in ("ttft", "speed"):
-        UsageDay.add_to_class(f"{_kind}_{_bucket}", models.IntegerField(default=0))
+class UsageRollup(Sums):
+    """The same sums of a day or a month by less, so that a report has few rows to add up, however large the ledger is.
+
+    What a rollup is not kept by is 0 or empty; so is the group of who has none. Its numbers are no foreign keys: it
+    can be made anew from the days, and what these name is never deleted.
+    """
+
+    class By(models.TextChoices):
+        PEOPLE = "people"
+        MODELS = "models"
+        ALL = "all"
+
+    class Span(models.TextChoices):
+        DAY = "day"
+        MONTH = "month"
+
+    by = models.CharField(max_length=6, choices=By)
+    span = models.CharField(max_length=5, choices=Span)
+    first = models.DateField()  # the day, or the first of the month
+    account = models.BigIntegerField(default=0)
+    group = models.BigIntegerField(default=0)
+    model = models.BigIntegerField(default=0)
+
+    KEPT = {  # those with few rows first
+        By.MODELS: ("model", "purpose", "outcome"),
+        By.PEOPLE: ("account", "group", "purpose"),
+        By.ALL: ("account", "group", "model", "purpose", "outcome"),
+    }
+    # All that there are, in the order of locks. Days by all is UsageDay itself.
+    KINDS = (
+        (By.PEOPLE, Span.DAY),
+        (By.PEOPLE, Span.MONTH),
+        (By.MODELS, Span.DAY),
+        (By.MODELS, Span.MONTH),
+        (By.ALL, Span.MONTH),
+    )
+    KEY = ("by", "span", "first", "account", "group", "model", "purpose", "outcome", "currency")
+
+    class Meta:
+        verbose_name = _("rollup of usage")
+        verbose_name_plural = _("rollups of usage")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["by", "span", "first", "account", "group", "model", "purpose", "outcome", "currency"],
+                name="usage_rollup_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"usage of the {self.span} {self.first} by {self.by}"
 
 
 class ClosedMonth(models.Model):

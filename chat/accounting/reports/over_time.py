@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from chat.accounting.reports.figures import Figures
 from chat.accounting.reports.people import names_of
 from chat.accounting.reports.scope import Period, Scope
-from chat.accounting.reports.sums import OTHERS, days_of_a_few, sums
+from chat.accounting.reports.sums import sums, sums_of_a_few
 from chat.accounting.reports.table import Cell, Column, Row, Table, total_of
 from chat.models import LanguageModel
 from chat.models.money import PLACES
@@ -85,23 +85,27 @@ class OverTime:
 
 def over_time(scope: Scope, stack: Stack, unit: str) -> OverTime:
     step, steps = steps_of(scope.period)
+    by_month = step == "month"
+    by_day = {(None, day): figures for (day,), figures in sums(scope, "day", whole_months=by_month).items()}
+    whole = _stepped(by_day, steps).get(None) or [Figures() for _step in steps]
     if stack == "exactness":
-        whole = _stepped({(None, day): figures for (day,), figures in sums(scope, "day").items()}, steps).get(None)
-        whole = whole or [Figures() for _step in steps]
         return OverTime(step, steps, stack, unit, _exactness(whole, unit), whole)
     taken = {key: _value(figures, unit) for (key,), figures in sums(scope, stack).items()}
     few = [key for key in sorted(taken, key=lambda key: (-taken[key], key))[:SERIES] if taken[key] > 0]
-    by_day = days_of_a_few(scope, stack, few)
-    stepped = _stepped({(key, day): figures for (day, key), figures in by_day.items()}, steps)
+    stepped = _stepped(sums_of_a_few(scope, stack, few, stack, "day", whole_months=by_month), steps)
     names = _names(stack, few)
     series = [
         Series(f"{stack}-{key}", names[key], f"c{place}", [_value(figures, unit) for figures in stepped[key]])
         for place, key in enumerate(few, 1)
     ]
-    others = [_value(figures, unit) for figures in stepped.get(OTHERS, ())]
+    others = [_value(figures, unit) - sum(parts) for figures, *parts in zip(whole, *_values(series), strict=True)]
     if any(others):
         series.append(Series("others", _("all others"), "c5", others))
-    return OverTime(step, steps, stack, unit, series, _together(stepped, len(steps)))
+    return OverTime(step, steps, stack, unit, series, whole)
+
+
+def _values(series: list[Series]) -> list[list[int]]:
+    return [each.values for each in series]
 
 
 def steps_of(period: Period) -> tuple[Step, list[Period]]:
@@ -122,20 +126,12 @@ def _cut(period: Period, end_of) -> Iterator[Period]:
 
 
 def _stepped(by_day: dict[tuple[object, date], Figures], steps: list[Period]) -> dict[object, list[Figures]]:
-    """By key, the figures of each step."""
+    """By key, the figures of each step. The first of a month may stand for all of it."""
     step_of = {step.first + timedelta(days=n): place for place, step in enumerate(steps) for n in range(step.days)}
     found: dict[object, list[Figures]] = {}
     for (key, day), figures in by_day.items():
         found.setdefault(key, [Figures() for _step in steps])[step_of[day]].add(figures)
     return found
-
-
-def _together(stepped: dict[object, list[Figures]], steps: int) -> list[Figures]:
-    whole = [Figures() for _step in range(steps)]
-    for each in stepped.values():
-        for place, figures in enumerate(each):
-            whole[place].add(figures)
-    return whole
 
 
 def _exactness(whole: list[Figures], unit: str) -> list[Series]:

@@ -6,8 +6,9 @@ from django.utils.translation import gettext_lazy as _
 from chat.accounting.pace import BUCKETS, bounds
 from chat.accounting.reports.figures import Figures
 from chat.accounting.reports.scope import Scope
+from chat.accounting.reports.sums import sources
 from chat.accounting.reports.table import Cell, Column, Report, Row
-from chat.models import LanguageModel, UsageDay
+from chat.models import LanguageModel
 
 KINDS = ("ttft", "speed")
 SHARES = {"ttft-50": 0.5, "ttft-95": 0.95, "speed-50": 0.5, "speed-5": 0.05}
@@ -43,9 +44,12 @@ def percentile(kind: str, counts: list[int], share: float) -> float | None:
 def _counts(scope: Scope) -> dict[int, dict[str, list[int]]]:
     """By model and kind, the replies in each bucket."""
     names = [f"{kind}_{number}" for kind in KINDS for number in range(BUCKETS)]
-    sums = UsageDay.objects.filter(scope.filters()).order_by().values_list("model")
-    found = sums.annotate(**{f"sum_{name}": Sum(name) for name in names})
-    return {model: {"ttft": list(figures[:BUCKETS]), "speed": list(figures[BUCKETS:])} for model, *figures in found}
+    found: dict[int, list[int]] = {}
+    for rows in sources(scope, "model"):
+        for model, *counts in rows.values_list("model").annotate(**{f"sum_{name}": Sum(name) for name in names}):
+            so_far = found.get(model, [0] * len(names))
+            found[model] = [before + more for before, more in zip(so_far, counts, strict=True)]
+    return {model: {"ttft": counts[:BUCKETS], "speed": counts[BUCKETS:]} for model, counts in found.items()}
 
 
 def columns(currencies: list[str]) -> list[Column]:

@@ -8,6 +8,7 @@ from django.db.models import Q
 from chat.models import LanguageModel
 
 NO_GROUP = 0
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,16 @@ class Period:
     def days(self) -> int:
         return (self.last - self.first).days + 1
 
+    @property
+    def parted(self) -> tuple["Period | None", list["Period"]]:
+        """The whole months in it, as one period, and what is left before and after them."""
+        begins = self.first if self.first.day == 1 else Period.of_month(self.first).last + DAY
+        ends = self.last if (self.last + DAY).day == 1 else self.last.replace(day=1) - DAY
+        if begins > ends:
+            return None, [self]
+        around = [Period(self.first, begins - DAY), Period(ends + DAY, self.last)]
+        return Period(begins, ends), [period for period in around if period.days > 0]
+
     def __contains__(self, day: date) -> bool:
         return self.first <= day <= self.last
 
@@ -58,16 +69,27 @@ class Scope:
     def in_period(self, period: Period) -> "Scope":
         return replace(self, period=period)
 
+    @property
+    def columns(self) -> set[str]:
+        """What it is narrowed by. A provider is its models."""
+        narrowed = {name for name in NARROWINGS if getattr(self, name) is not None}
+        return {"model" if name == "provider" else name for name in narrowed}
+
     def filters(self) -> Q:
         """For the columns of UsageDay."""
-        found = Q(day__gte=self.period.first, day__lte=self.period.last)
+        return self._narrowed("day") & (Q() if self.group is None else Q(group=self.group or None))
+
+    def rolled_filters(self) -> Q:
+        """For the columns of UsageRollup, but which of them."""
+        return self._narrowed("first") & (Q() if self.group is None else Q(group=self.group))
+
+    def _narrowed(self, day: str) -> Q:
+        found = Q(**{f"{day}__gte": self.period.first, f"{day}__lte": self.period.last})
         for name in ("account", "model", "purpose", "outcome"):
             if (value := getattr(self, name)) is not None:
                 found &= Q(**{name: value})
-        if self.group is not None:
-            found &= Q(group=self.group or None)
         if self.provider is not None:
-            # Not by a join: the daily sums are many, and models few.
+            # Not by a join: the sums are many, and models few.
             models = LanguageModel.objects.filter(provider=self.provider).values_list("pk", flat=True)
             found &= Q(model__in=list(models))
         return found

@@ -1,57 +1,88 @@
-"""The one reader of the daily sums: adds them up over a scope, by what a report asks for."""
+"""The one reader of the daily sums and their rollups: adds them up over a scope, by what a report asks for."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 
-from django.db.models import BigIntegerField, Case, F, IntegerField, Sum, Value, When
+from django.db.models import BigIntegerField, F, Q, QuerySet, Sum
 
 from chat.accounting.reports.figures import PARTS, SUMMED, Figures, figures_of
-from chat.accounting.reports.scope import Scope
-from chat.models import LanguageModel, UsageDay
+from chat.accounting.reports.scope import NO_GROUP, Scope
+from chat.models import LanguageModel, UsageDay, UsageRollup
 
-OTHERS = -1
+By, Span = UsageRollup.By, UsageRollup.Span
+Key = tuple[Hashable, ...]
 
 
-def sums(scope: Scope, *by: str) -> dict[tuple[Hashable, ...], Figures]:
-    """By the values of these columns of UsageDay, and `provider`."""
+def sums(scope: Scope, *by: str, whole_months: bool = False) -> dict[Key, Figures]:
+    """By the values of these columns of UsageDay, and `provider`. A group of 0 is none.
+
+    With `whole_months`, a month that lies in the period whole is one day: its first.
+    """
     if "provider" in by:
         return _by_provider(scope, by)
-    return _added(_rows(scope), by)
+    found: dict[Key, Figures] = {}
+    for rows in sources(scope, *by, whole_months=whole_months):
+        _add(found, rows, by)
+    return found
 
 
 def total(scope: Scope) -> Figures:
     return sums(scope).get((), Figures())
 
 
-def days_of_a_few(scope: Scope, column: str, few: list[int]) -> dict[tuple[Hashable, ...], Figures]:
-    """By day, and by those few accounts or models, all others together as OTHERS."""
-    known = When(**{f"{column}__in": few}, then=F(column))
-    rows = _rows(scope).annotate(one_of=Case(known, default=Value(OTHERS), output_field=IntegerField()))
-    return _added(rows, ("day", "one_of"))
+def sums_of_a_few(
+    scope: Scope, column: str, few: list[int], *by: str, whole_months: bool = False
+) -> dict[Key, Figures]:
+    """The same of a few accounts or models alone."""
+    found: dict[Key, Figures] = {}
+    for rows in sources(scope, column, *by, whole_months=whole_months, few=few if column == "account" else ()):
+        _add(found, rows.filter(**{f"{column}__in": few}), by)
+    return found
 
 
-def _rows(scope: Scope):
+def sources(scope: Scope, *by: str, whole_months: bool = False, few: list[int] | tuple = ()) -> Iterator[QuerySet]:
+    """Rows that together are the scope, each of them once: as few as are kept by what is asked for.
+
+    An account's days are few, and have an index.
+    """
+    if scope.account is not None or few:
+        yield _days(scope)
+        return
+    columns = {*by, *scope.columns} - {"day"}
+    kept = next(kept for kept, names in UsageRollup.KEPT.items() if columns <= {*names})
+    months, around = scope.period.parted if whole_months or "day" not in by else (None, [scope.period])
+    if months:
+        yield _rolled(scope.in_period(months), kept, Span.MONTH)
+    for period in around:
+        days = scope.in_period(period)
+        yield _days(days) if kept == By.ALL else _rolled(days, kept, Span.DAY)
+
+
+def _days(scope: Scope) -> QuerySet[UsageDay]:
     return UsageDay.objects.filter(scope.filters()).order_by()
 
 
-def _added(rows, by: tuple[str, ...]) -> dict[tuple[Hashable, ...], Figures]:
+def _rolled(scope: Scope, kept: str, span: str) -> QuerySet[UsageRollup]:
+    rolled = UsageRollup.objects.filter(Q(by=kept, span=span), scope.rolled_filters())
+    return rolled.annotate(day=F("first")).order_by()
+
+
+def _add(found: dict[Key, Figures], rows: QuerySet, by: tuple[str, ...]) -> None:
     names = (*SUMMED, *PARTS)
     # As whole numbers: thousands of Decimals take longer than the query.
     columns = {f"sum_{name}": Sum(name, output_field=BigIntegerField()) for name in names}
-    found: dict[tuple[Hashable, ...], Figures] = {}
     for row in rows.values(*by, "currency").annotate(**columns):
-        key = tuple(row[name] for name in by)
+        key = tuple(NO_GROUP if row[name] is None else row[name] for name in by)
         figures = figures_of({name: row[f"sum_{name}"] for name in names}, row["currency"])
         if key in found:
             found[key].add(figures)
         else:
             found[key] = figures
-    return found
 
 
-def _by_provider(scope: Scope, by: tuple[str, ...]) -> dict[tuple[Hashable, ...], Figures]:
+def _by_provider(scope: Scope, by: tuple[str, ...]) -> dict[Key, Figures]:
     """From the sums by model: of these there are few."""
     provider_of = dict(LanguageModel.objects.values_list("pk", "provider"))
-    found: dict[tuple[Hashable, ...], Figures] = {}
+    found: dict[Key, Figures] = {}
     place = by.index("provider")
     for key, figures in sums(scope, *(name if name != "provider" else "model" for name in by)).items():
         new = (*key[:place], provider_of[key[place]], *key[place + 1 :])
