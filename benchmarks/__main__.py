@@ -1,10 +1,15 @@
-"""Measures what design.md, section 8 promises, the baseline beside it: `python -m benchmarks` all, or those named."""
+"""Measures what design.md, section 8 promises, the baseline beside it: `python -m benchmarks` all, or those named.
 
+`--entries N`: how large the ledger of `usage` is.
+"""
+
+import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import archive, browser, dying, footprint, pressure, servers, streams, thread, ttft
+from benchmarks import archive, browser, dying, footprint, pressure, servers, streams, thread, ttft, usage
 
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "streams": streams.run,
@@ -15,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "dying": dying.run,
     "thread": thread.run,
     "archive": archive.run,
+    "usage": usage.run,
 }
 
 
@@ -29,4 +35,10 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--entries", type=int)
+    asked = parser.parse_args()
+    if asked.entries:
+        os.environ["USAGE_ENTRIES"] = str(asked.entries)
+    main(asked.names)

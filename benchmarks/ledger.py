@@ -10,12 +10,14 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
 django.setup()
 
+from django.apps import apps  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
@@ -256,6 +258,13 @@ def make_days() -> None:
         " price.id = e.price_id GROUP BY e.day, e.account_id, e.group_id, c.model_id, c.purpose, c.status, e.currency"
     )
     run(insert(UsageDay, columns, source))
+
+
+def make_rollups() -> None:
+    """As the migration does that found days without them."""
+    fill_rollups = import_module("chat.migrations.0017_fill_rollups").fill
+    with connection.schema_editor() as editor:
+        fill_rollups(apps, editor)
 
 
 def insert(model, columns: dict[str, str], source: str) -> str:

@@ -16,11 +16,12 @@ from tests.site import free_port, wait_for
 class PostgresServer:
     """A cluster of its own. PostgreSQL refuses to run as root: then it runs as the user `postgres`.
 
-    Its folder lies where that user may go: pytest's own are closed to others.
+    Its folder lies where that user may go: pytest's own are closed to others. One that is given is kept.
     """
 
-    def __init__(self) -> None:
-        self.folder, self.port = Path(mkdtemp(prefix="chat-postgres-")), free_port()
+    def __init__(self, kept: Path | None = None) -> None:
+        self.kept = kept
+        self.folder, self.port = kept or Path(mkdtemp(prefix="chat-postgres-")), free_port()
         self.process: subprocess.Popen | None = None
 
     def start(self) -> "PostgresServer":
@@ -30,8 +31,9 @@ class PostgresServer:
             os.chown(self.folder, account.pw_uid, account.pw_gid)
             as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         data = self.folder / "data"
-        initdb = [_postgres("initdb"), "-D", data, "-U", "chat", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/", **as_user)
+        if not data.exists():
+            initdb = [_postgres("initdb"), "-D", data, "-U", "chat", "-A", "trust", "-E", "UTF8", "--no-sync"]
+            subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/", **as_user)
         options = ["-p", str(self.port), "-k", self.folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
         self.process = subprocess.Popen(
             [_postgres("postgres"), "-D", data, *options], stderr=open(self.folder / "log", "w"), cwd="/", **as_user
@@ -58,7 +60,8 @@ class PostgresServer:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(10)
-        shutil.rmtree(self.folder)
+        if self.kept is None:
+            shutil.rmtree(self.folder)
 
 
 class RedisServer:

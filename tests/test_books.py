@@ -269,6 +269,10 @@ def settled():
         ("UPDATE chat_usageday SET output_tokens = output_tokens + 1", "output_tokens 51, lines 50"),
         ("UPDATE chat_usageday SET adjustments = 1", "adjustments 1, lines 0"),
         ("DELETE FROM chat_usageday", "replies 0, lines 1"),
+        ("UPDATE chat_usagerollup SET output_tokens = 7 WHERE span = 'month'", "output_tokens 7, days 50"),
+        ("UPDATE chat_usagerollup SET ttft_4 = 9 WHERE by = 'models'", "ttft_4 9, days 1"),
+        ("DELETE FROM chat_usagerollup WHERE by = 'all'", "by all, span month"),
+        ("UPDATE chat_usagerollup SET account = 99 WHERE by = 'people'", "account 99"),
         ("UPDATE chat_budgetperiod SET spent = spent + 1", "spent is booked"),
         ("UPDATE chat_budgetperiod SET held = 7", "held is held by somebody"),
         ("UPDATE chat_completion SET amount = amount + 1", "shown is booked"),
@@ -291,11 +295,14 @@ def test_a_days_sums_are_made_anew_from_its_lines(settled):
     sql("UPDATE chat_usageday SET amount = 0, ttft_4 = 9 WHERE outcome = 'complete'")
     sql("DELETE FROM chat_usageday WHERE outcome = 'stopped'")
     UsageDay.objects.create(**{**right[0], "id": None, "purpose": "made up"})
+    sql("UPDATE chat_usagerollup SET amount = amount + 1, output_tokens = 0 WHERE by = 'models'")
+    sql("DELETE FROM chat_usagerollup WHERE by = 'people' AND span = 'day'")
     with pytest.raises(CommandError):
         call_command("auditusage")
-    assert days.rebuild(timezone.localdate()) == 3
+    assert days.rebuild(timezone.localdate()) == 3 + 5
     kept = [{**row, "id": None} for row in UsageDay.objects.order_by("model").values()]
     assert kept == [{**row, "id": None} for row in right]
+    assert books.off() == []
     assert days.rebuild(timezone.localdate()) == 0
     call_command("auditusage", rebuild="all")
 

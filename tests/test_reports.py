@@ -5,7 +5,7 @@ import io
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import combinations, pairwise
 from uuid import UUID
 
 import pytest
@@ -22,8 +22,8 @@ from chat.accounting.reports.held import held
 from chat.accounting.reports.over_time import TOKENS, over_time, steps_of
 from chat.accounting.reports.pace import percentile
 from chat.accounting.reports.scope import Period, Scope
-from chat.accounting.reports.sums import total
-from chat.models import Group, UsageDay, UsageEntry
+from chat.accounting.reports.sums import sums, total
+from chat.models import Completion, Group, LanguageModel, UsageDay, UsageEntry
 from chat.spreadsheets import written
 from chat.templatetags.charts import ticks
 from chat.templatetags.report_words import many, share
@@ -99,6 +99,29 @@ def test_a_report_is_narrowed_by_whatever_its_rows_are(used):
             day = narrowed.pop("day", None)
             asked = scope(**narrowed) if day is None else Scope(Period(day, day))
             assert total(asked).replies == row.figures.replies, (report.name, row.label)
+
+
+def test_any_period_says_what_its_lines_say_however_it_is_cut_into_months(used):
+    """What lies in the period whole is read by month, the rest by day."""
+    days = [date(2026, 6, 30), date(2026, 7, 1), date(2026, 7, 31), date(2026, 8, 1), date(2026, 9, 14)]
+    for number, day in enumerate(days):
+        asked = books.ask(LanguageModel.objects.order_by("pk")[number % 2], who=("alice", "bob")[number % 2])
+        Completion.objects.filter(pk=asked.completions[0].pk).update(day=day)
+        books.settle(asked, ("complete", "stopped")[number % 2], usage=(100 + number, 10))
+    assert books.off() == []
+    model = UsageEntry.objects.first().completion.model_id
+    wheres = [({}, {}), ({"outcome": "stopped"}, {"completion__status": "stopped"})]
+    wheres += [({"group": 0}, {"group": None}), ({"model": model}, {"completion__model": model})]
+    for first, last in combinations([*days, date(2026, 6, 1), date(2026, 9, 30), timezone.localdate()], 2):
+        for narrowed, where in wheres:
+            period = Period(min(first, last), max(first, last))
+            said = ledger("input_tokens", day__gte=period.first, day__lte=period.last, **where)
+            for by in ((), ("account",), ("group",), ("model", "provider"), ("day",), ("outcome", "account")):
+                found = sums(Scope(period, **narrowed), *by)
+                assert sum(figures.input_tokens for figures in found.values()) == said, (period, narrowed, by)
+            chart = over_time(Scope(period, **narrowed), "account", TOKENS)
+            assert sum(figures.input_tokens for figures in chart.whole) == said
+            assert sum(map(sum, (series.values for series in chart.series))) == sum(chart.values)
 
 
 def test_rows_carry_the_names_that_people_know(used):

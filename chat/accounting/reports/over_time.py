@@ -20,7 +20,7 @@ Step = Literal["day", "week", "month"]
 Stack = Literal["model", "account", "exactness"]
 TOKENS = "tokens"  # what is measured, where it is not a currency
 SERIES = 4  # those that took most; all others are one more
-MOST_DAYS, MOST_WEEKS = 62, 62
+MOST_DAYS, MOST_WEEKS = 62, 27
 
 
 @dataclass(slots=True)
