@@ -262,7 +262,7 @@ def make_days() -> None:
 
 def make_rollups() -> None:
     """As the migration does that found days without them."""
-    fill_rollups = import_module("chat.migrations.0017_fill_rollups").fill
+    fill_rollups = import_module("chat.migrations.0018_fill_rollups").fill
     with connection.schema_editor() as editor:
         fill_rollups(apps, editor)
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('chat', '0015_usage_by_day'),
+        ('chat', "0016_watching"),
     ]
 
     operations = [

@@ -44,6 +44,6 @@ def empty(apps, editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("chat", "0016_usage_rollups")]
+    dependencies = [("chat", "0017_usage_rollups")]
 
     operations = [migrations.RunPython(fill, empty)]
