@@ -13,10 +13,11 @@ class ChatConfig(AppConfig):
         from chat.archive.retention import retire
         from chat.live import hint_revoked, registry, stop_all
         from chat.models import Account, Completion, Message, Person
+        from chat.proving import prove
 
         rights.listen()
         registry.chores.append(hide_temporary)
-        registry.labours += [purge, retire, import_files]
+        registry.labours += [purge, retire, import_files, prove]
         registry.afterwards.append(asking.name)
 
         def tell_sockets(instance: Person, created: bool, **_) -> None:

@@ -3,6 +3,7 @@ from django.urls import path
 from chat.views import (
     accounts,
     audit,
+    books,
     budgets,
     completions,
     conversations,
@@ -113,6 +114,10 @@ urlpatterns = [
     path("live/", underway.index, name="live-now"),
     path("live/<int:pk>/stop/", underway.stop, name="stop-any"),
     path("audit/", audit.index, name="audit"),
+    path("books/", books.index, name="books"),
+    path("books/prove/", books.prove, name="prove"),
+    path("books/rebuild/", books.rebuild, name="rebuild-day"),
+    path("books/months/<str:month>/", books.month, name="month"),
     path("usage/", usage.overview, name="usage"),
     path("usage/mine/", usage.mine, name="my-usage"),
     path("usage/lines/", entries.index, name="usage-entries"),

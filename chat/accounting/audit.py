@@ -1,43 +1,49 @@
 """Proves that the books agree, and names what does not.
 
-1. Each settled completion has exactly one charge, and no other has any (I2).
-2. A completion shows what its lines add up to.
+1. Each settled completion has exactly one charge, and no other has any (I2); of its corrections none is missing (I8).
+2. A completion shows what its lines add up to (I8).
 3. Σ lines = Σ days, figure by figure (I9).
 4. Σ days = each of their rollups, figure by figure.
-5. Each budget period's `spent` is what the ledger says of its days, and `held` the sum of its Holds.
-6. Only queued and live completions hold anything.
+5. Each budget period's `spent` is what the ledger says of its days, and `held` the sum of its Holds (I9).
+6. Only queued and live completions hold anything, or have text that is not in its message yet.
 
-It reads one state of the database, however much is written meanwhile.
+All in parts, each bounded: a day, or some thousand completions. Whoever reads all of them from one state of the
+database proves it of that state; whoever takes a part now and then proves each of the state that it saw. What is true
+of all states can be proved in both ways.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 
 from django.db import connection, transaction
-from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, F, Max, Min, Model, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from chat.accounting import budgets, ledger, rollups
 from chat.accounting.days import SUMMED
-from chat.models import BudgetPeriod, Completion, Hold, UsageDay, UsageEntry, UsageRollup
+from chat.models import BudgetPeriod, Completion, Hold, Segment, UsageDay, UsageEntry, UsageRollup
 
-MOST = 20  # findings of one kind that are named one by one
+MOST = 20  # findings of one kind and part that are named one by one
+COMPLETIONS, PERIODS = 20_000, 500  # in a part
 KEY = ("account", "group", "model", "purpose", "outcome", "currency")
 STANDING = (*ledger.TOKENS[:6], *ledger.AMOUNTS)
+
+Part = Callable[[], Iterator["Finding"]]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What does not agree: of which check, where, and how."""
+    """What does not agree: of which check, where, and how; the day whose sums may be made anew."""
 
     check: str
     where: str
     what: str
+    day: date | None = None
 
     def __str__(self) -> str:
         return f"{self.check}: {self.where}: {self.what}"
@@ -64,35 +70,57 @@ def one_state() -> Iterator[None]:
 
 
 def audit() -> Iterator[Finding]:
-    """All that is off, check by check. Call it within `one_state`."""
-    yield from charges()
-    yield from figures_shown()
+    """All that is off, part by part. Call it within `one_state`."""
+    for part in parts():
+        yield from part()
+
+
+def parts() -> list[Part]:
     days = all_days()
-    for day in days:
-        yield from sums_of(day)
-    for month in all_months(days):
-        yield from rollups_of(month)
-    yield from budgets_kept()
-    yield from holds_kept()
+    return [
+        *(partial(look, *ids) for ids in _ranges(Completion, COMPLETIONS) for look in (charges, figures_shown)),
+        *(partial(sums_of, day) for day in days),
+        *(partial(rollups_of, month) for month in all_months(days)),
+        *(partial(budgets_kept, *ids) for ids in _ranges(BudgetPeriod, PERIODS)),
+        holds_kept,
+        nothing_unwritten,
+    ]
 
 
-def charges() -> Iterator[Finding]:
-    """I2. Two charges of one completion are refused by the database itself."""
-    charged = Count("usage_entries", filter=Q(usage_entries__kind=UsageEntry.Kind.CHARGE))
-    counted = Completion.objects.annotate(charged=charged).order_by("pk")
+def _ranges(model: type[Model], size: int) -> Iterator[tuple[int, int]]:
+    """Of ids, the second of each left out: all that there are now."""
+    found = model.objects.aggregate(first=Min("pk"), last=Max("pk"))
+    if found["last"] is not None:
+        yield from ((start, start + size) for start in range(found["first"], found["last"] + 1, size))
+
+
+def charges(first: int, end: int) -> Iterator[Finding]:
+    """I2, I8. Two charges of one completion are refused by the database itself."""
+    kinds = {kind: Q(usage_entries__kind=kind) for kind in UsageEntry.Kind.values}
+    counted = Completion.objects.filter(pk__gte=first, pk__lt=end).order_by("pk").values("pk", "status")
+    counted = counted.annotate(
+        charged=Count("usage_entries", filter=kinds["charge"]),
+        corrected=Count("usage_entries", filter=kinds["adjustment"]),
+        last=Coalesce(Max("usage_entries__number"), 0),
+    )
+    unsettled = Q(status__in=Completion.UNSETTLED)
     wrong = {
-        "has ended, but has no charge": counted.exclude(status__in=Completion.UNSETTLED).filter(charged=0),
-        "has more than one charge": counted.filter(charged__gt=1),
-        "has a charge, but has not ended": counted.filter(status__in=Completion.UNSETTLED, charged__gt=0),
+        "has ended, but has no charge": ~unsettled & Q(charged=0),
+        "has more than one charge": Q(charged__gt=1),
+        "has a charge, but has not ended": unsettled & Q(charged__gt=0),
+        "lacks a correction": ~Q(corrected=F("last")),
     }
-    for what, completions in wrong.items():
-        for pk in completions.values_list("pk", flat=True)[:MOST]:
+    if not counted.filter(reduce(or_, wrong.values())).exists():
+        return
+    for what, condition in wrong.items():
+        for pk in counted.filter(condition).values_list("pk", flat=True)[:MOST]:
             yield Finding("one charge each", f"completion {pk}", what)
 
 
-def figures_shown() -> Iterator[Finding]:
+def figures_shown(first: int, end: int) -> Iterator[Finding]:
     """What the page of a conversation says is what was booked."""
-    settled = Completion.objects.exclude(status__in=Completion.UNSETTLED).order_by("pk").values("pk", *STANDING)
+    within = Completion.objects.filter(pk__gte=first, pk__lt=end)
+    settled = within.exclude(status__in=Completion.UNSETTLED).order_by("pk").values("pk", *STANDING)
     booked = settled.annotate(**{f"booked_{name}": Sum(f"usage_entries__{name}") for name in STANDING})
     differs = reduce(or_, map(_differs, STANDING))
     for row in booked.filter(differs)[:MOST]:
@@ -110,9 +138,15 @@ def _differs(name: str) -> Q:
 
 
 def all_days() -> list[date]:
-    """Each day that has lines or sums."""
-    lines = UsageEntry.objects.order_by().values_list("day", flat=True).distinct()
-    return sorted({*lines, *UsageDay.objects.order_by().values_list("day", flat=True).distinct()})
+    """Each day that has lines or sums. From one to the next by the index: not all lines are read for it."""
+    return sorted({*_days_of(UsageEntry), *_days_of(UsageDay)})
+
+
+def _days_of(model: type[UsageEntry | UsageDay]) -> Iterator[date]:
+    day = model.objects.aggregate(first=Min("day"))["first"]
+    while day is not None:
+        yield day
+        day = model.objects.filter(day__gt=day).aggregate(next=Min("day"))["next"]
 
 
 def sums_of(day: date) -> Iterator[Finding]:
@@ -142,7 +176,8 @@ def _differences(day: date, key: tuple, summed: dict, booked: dict) -> Iterator[
     where = ", ".join([f"{day}", *(f"{name} {part}" for name, part in zip(KEY, key, strict=True) if part)])
     for name in (*SUMMED, "replies", "adjustments"):
         if summed.get(name, 0) != booked.get(name, 0):
-            yield Finding("Σ lines = Σ days", where, f"{name} {summed.get(name, 0)}, lines {booked.get(name, 0)}")
+            what = f"{name} {summed.get(name, 0)}, lines {booked.get(name, 0)}"
+            yield Finding("Σ lines = Σ days", where, what, day)
 
 
 def all_months(days: list[date]) -> list[date]:
@@ -156,17 +191,19 @@ def rollups_of(month: date) -> Iterator[Finding]:
         where = ", ".join(f"{name} {part}" for name, part in off.key.items() if part)
         for name, right in off.right.items():
             if off.kept[name] != right:
-                yield Finding("Σ days = rollups", where, f"{name} {off.kept[name]}, days {right}")
+                yield Finding("Σ days = rollups", where, f"{name} {off.kept[name]}, days {right}", month)
 
 
-def budgets_kept() -> Iterator[Finding]:
+def budgets_kept(first: int, end: int) -> Iterator[Finding]:
+    """By the days' sums, which are proved to be those of the lines."""
     holds = Hold.objects.filter(period=OuterRef("pk")).order_by().values("period")
     held = Subquery(holds.annotate(sum=Sum("amount")).values("sum"))
-    for period in BudgetPeriod.objects.select_related("budget").annotate(sum_held=held).order_by("pk"):
-        booked = budgets.spent_in(period.budget, period.begins, period.ends, UsageEntry.objects)
+    periods = BudgetPeriod.objects.filter(pk__gte=first, pk__lt=end).select_related("budget").order_by("pk")
+    for period in periods.annotate(sum_held=held):
+        booked = budgets.spent_in(period.budget, period.begins, period.ends, UsageDay.objects)
         where = f"budget {period.budget_id}, from {period.begins}"
         if period.spent != booked:
-            yield Finding("spent is booked", where, f"spent {period.spent}, lines {booked}")
+            yield Finding("spent is booked", where, f"spent {period.spent}, days {booked}")
         if period.held != (period.sum_held or 0):
             yield Finding("held is held by somebody", where, f"held {period.held}, holds {period.sum_held or 0}")
 
@@ -175,3 +212,10 @@ def holds_kept() -> Iterator[Finding]:
     ended = Hold.objects.exclude(completion__status__in=Completion.UNSETTLED).order_by("pk")
     for pk, period, amount in ended.values_list("completion", "period", "amount")[:MOST]:
         yield Finding("only what is queued or live holds", f"completion {pk}", f"holds {amount} of period {period}")
+
+
+def nothing_unwritten() -> Iterator[Finding]:
+    """I8: what was saved of a reply while it arrived is in its message once it has ended."""
+    ended = Segment.objects.exclude(completion__status__in=Completion.UNSETTLED).order_by("completion")
+    for pk in ended.values_list("completion", flat=True).distinct()[:MOST]:
+        yield Finding("settled text is whole", f"completion {pk}", "has ended, but segments of it are left")

@@ -10,6 +10,7 @@ from chat.models.language_model import LanguageModel, Provider
 from chat.models.persona import Persona
 from chat.models.price import Price
 from chat.models.process import Presence, Process
+from chat.models.proof import Proof
 from chat.models.retention import Retention
 from chat.models.share import Share
 from chat.models.usage import ClosedMonth, UsageDay, UsageEntry, UsageRollup
@@ -36,6 +37,7 @@ __all__ = [
     "Presence",
     "Price",
     "Process",
+    "Proof",
     "Provider",
     "Retention",
     "Segment",

@@ -40,6 +40,7 @@ PAGES = (
     Listed("providers", ADMINISTRATION, _("Providers"), "i-plug", also="/models/"),
     Listed("prices", ADMINISTRATION, _("Models and prices"), "i-tag"),
     Listed("budgets", ADMINISTRATION, _("People and budgets"), "i-people"),
+    Listed("books", ADMINISTRATION, _("Books"), "i-book"),
     Listed("audit", ADMINISTRATION, _("Audit"), "i-list"),
     Listed("retention", ADMINISTRATION, _("Retention"), "i-clock"),
     Listed("admin:index", ADMINISTRATION, _("All tables"), "i-settings"),

@@ -1,9 +1,12 @@
-"""Live now: administrators see what is queued and arriving, and may stop any of it; others find nothing there."""
+"""Administrators watch: what is queued and arriving, of which they may stop any, and whether the books agree."""
+
+import uuid
 
 from playwright.sync_api import expect
 
 from tests.browser import PHONE
 from tests.scripted import Stall, chat_stream
+from tests.servers import PostgresServer
 from tests.site import wait_for
 from tests.test_stopping import WORDS
 
@@ -84,3 +87,24 @@ def test_a_hidden_page_does_not_look(site, alice, sit_down):
     assert not [request for request in page.requests if "/live/" in request]
     with page.page.expect_request("**/live/"):
         page.page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+
+
+# The books
+
+
+def test_the_site_proves_it_while_one_looks(site, alice, sit_down):
+    root = administrator(site)
+    site.settled(alice.send("Hello", model="tiny").completion)
+    reader = sit_down(root, "/books/")
+    reader.button("Prove it now").click()
+    expect(reader.page.get_by_text("1 lines of 1 replies")).to_be_visible(timeout=15_000)
+    expect(reader.page.get_by_text("All agrees")).to_be_visible()
+    assert reader.axe() == []
+
+
+def test_it_is_proved_on_postgresql_too(make_site, postgres: PostgresServer, upstream):
+    site = make_site(DATABASE_URL=postgres.create(f"site-{uuid.uuid4().hex[:8]}", template="prepared"))
+    root = administrator(site)
+    assert root.post("/books/prove/", htmx=False).status_code == 302
+    wait_for(lambda: site.rows("SELECT 1 FROM chat_proof WHERE status = 'agrees' AND is_open IS NULL"))
+    assert "All agrees" in root.http.get("/books/").text
