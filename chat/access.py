@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 
 from chat.models import (
+    Alert,
     Budget,
     Completion,
     Conversation,
@@ -75,6 +76,23 @@ def any_completion_for(person: Person, pk: int) -> Completion:
     """Whoever asked for it, for administrators. It tells no text."""
     found = Completion.objects.select_related("account__person", "model__provider").defer("arrivals").filter(pk=pk)
     return _one(found if person.is_superuser else found.none())
+
+
+def alerts_for(person: Person) -> QuerySet[Alert]:
+    """All for administrators, those of their own budget for others; the newest first."""
+    found = Alert.objects.select_related("account__person").order_by("-pk")
+    return found if person.is_superuser else found.filter(account__person=person)
+
+
+def alert_for(person: Person, pk: int) -> Alert:
+    return _one(alerts_for(person).filter(pk=pk))
+
+
+def unseen_by(person: Person) -> int:
+    """How much somebody has not looked at: an administrator, what nobody has dismissed."""
+    if person.is_superuser:
+        return Alert.objects.filter(dismissed=None).count()
+    return Alert.objects.filter(account__person=person, seen=None).count()
 
 
 def model_for(person: Person, pk: int) -> LanguageModel:

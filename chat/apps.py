@@ -11,13 +11,14 @@ class ChatConfig(AppConfig):
         from chat.archive.deletion import hide_temporary, purge
         from chat.archive.importing.work import import_files
         from chat.archive.retention import retire
+        from chat.delivering import tell
         from chat.live import hint_revoked, registry, stop_all
         from chat.models import Account, Completion, Message, Person
         from chat.proving import prove
 
         rights.listen()
         registry.chores.append(hide_temporary)
-        registry.labours += [purge, retire, import_files, prove]
+        registry.labours += [purge, retire, import_files, prove, tell]
         registry.afterwards.append(asking.name)
 
         def tell_sockets(instance: Person, created: bool, **_) -> None:

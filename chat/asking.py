@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from chat import index, parameters
+from chat import alerting, index, parameters
 from chat.accounting import budgets
 from chat.accounting.budgets import Wanted
 from chat.models import Account, Completion, Conversation, LanguageModel, Message, Person, Persona, Price
@@ -155,6 +155,9 @@ def _once(person: Person, key: UUID, text: str, make) -> Asked:
     try:
         with transaction.atomic():
             return _earlier(person, key, text) or make()
+    except budgets.Refused as refused:
+        alerting.tell_refused(refused)
+        raise
     except IntegrityError as error:
         # Two requests with one key at the same moment: the other one has committed.
         if earlier := _earlier(person, key, text):

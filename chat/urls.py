@@ -2,6 +2,7 @@ from django.urls import path
 
 from chat.views import (
     accounts,
+    alerts,
     audit,
     books,
     budgets,
@@ -118,6 +119,12 @@ urlpatterns = [
     path("books/prove/", books.prove, name="prove"),
     path("books/rebuild/", books.rebuild, name="rebuild-day"),
     path("books/months/<str:month>/", books.month, name="month"),
+    path("alerts/", alerts.index, name="alerts"),
+    path("alerts/dismiss/", alerts.dismiss_all, name="dismiss-alerts"),
+    path("alerts/rules/", alerts.rules, name="alert-rules"),
+    path("alerts/secret/", alerts.new_secret, name="new-webhook-secret"),
+    path("alerts/test/", alerts.test, name="test-alerts"),
+    path("alerts/<int:pk>/dismiss/", alerts.dismiss, name="dismiss-alert"),
     path("usage/", usage.overview, name="usage"),
     path("usage/mine/", usage.mine, name="my-usage"),
     path("usage/lines/", entries.index, name="usage-entries"),

@@ -1,4 +1,5 @@
 from chat.models.account import Account, AuditEntry, Group, Person
+from chat.models.alert import Alert, AlertSettings, Delivery
 from chat.models.budget import Budget, BudgetPeriod, Grant, Hold
 from chat.models.calibration import Calibration
 from chat.models.chore import Chore
@@ -17,6 +18,8 @@ from chat.models.usage import ClosedMonth, UsageDay, UsageEntry, UsageRollup
 
 __all__ = [
     "Account",
+    "Alert",
+    "AlertSettings",
     "AuditEntry",
     "Budget",
     "BudgetPeriod",
@@ -25,6 +28,7 @@ __all__ = [
     "ClosedMonth",
     "Completion",
     "Conversation",
+    "Delivery",
     "Folder",
     "Grant",
     "Group",

@@ -34,6 +34,7 @@ PAGES = (
     Listed("settings", MINE, _("Settings"), "i-settings"),
     Listed("my-usage", MINE, _("My usage"), "i-pie"),
     Listed("your-data", MINE, _("Your data"), "i-take"),
+    Listed("alerts", MINE, _("Alerts"), "i-bell"),
     Listed("deleted", MINE, _("Recently deleted"), "i-trash"),
     Listed("usage", ADMINISTRATION, _("Usage"), "i-usage"),
     Listed("live-now", ADMINISTRATION, _("Live now"), "i-live", count=underway.count),

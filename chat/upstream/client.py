@@ -55,6 +55,7 @@ ERROR_BODY_SECONDS = 10
 GRACE_SECONDS = 0.25
 CANCEL_SECONDS = 2  # how long an upstream may take to hear that an answer is to end
 SYNC_SECONDS = 8
+CONNECT_SECONDS = 5
 PROBE_SECONDS = 0.3
 MAX_PAGES = 10  # of a list of models; a page has a thousand where that may be asked for
 CONTEXTS_AT_ONCE = 8
@@ -327,6 +328,11 @@ def look_up(endpoint: Endpoint, request_id: str) -> Usage | None:
     return run(_look_up(endpoint, request_id))
 
 
+def post(url: str, headers: dict[str, str], body: bytes, *, local: bool) -> int:
+    """Tells another server something: the status of its answer, of which nothing is read. Raises UpstreamError."""
+    return run(_post(HttpRequest("POST", url, headers, body), Endpoint(url, "default", local=local)))
+
+
 def listening(base_url: str) -> list[ListedModel] | None:
     """The models of a local server, or None if none is found there."""
     try:
@@ -433,6 +439,16 @@ async def _look_up(endpoint: Endpoint, request_id: str) -> Usage | None:
     except (UpstreamError, ValueError):
         return None
     return usage if trusted(profile, usage) else None
+
+
+async def _post(request: HttpRequest, endpoint: Endpoint) -> int:
+    try:
+        async with asyncio.timeout(SYNC_SECONDS):
+            response = await _send(request, endpoint, CONNECT_SECONDS)
+            await response.aclose()
+    except TimeoutError as error:
+        raise UpstreamError(_unreachable(endpoint, error)) from None
+    return response.status_code
 
 
 async def _fetched(request: HttpRequest, endpoint: Endpoint, connect: float, total: float) -> bytes:
