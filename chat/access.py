@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import Http404
+from django.utils import timezone
 
 from chat.models import (
     Alert,
@@ -18,9 +19,11 @@ from chat.models import (
     Person,
     Persona,
     Provider,
+    Review,
     Share,
     Tag,
     UsageEntry,
+    may_read_others,
 )
 
 
@@ -78,6 +81,28 @@ def any_completion_for(person: Person, pk: int) -> Completion:
     return _one(found if person.is_superuser else found.none())
 
 
+def reviewable_completion_for(person: Person, pk: int) -> Completion:
+    """Of a conversation of somebody else, for who may read it after giving a reason."""
+    if not may_read_others(person):
+        raise Http404
+    theirs = Completion.objects.filter(conversation__deleted=None).exclude(conversation=None).exclude(person=person)
+    return _one(theirs.select_related("account__person", "conversation").defer("arrivals").filter(pk=pk))
+
+
+def review_for(person: Person, pk: int) -> Review:
+    """One's own, while it lasts and the right does."""
+    if not may_read_others(person):
+        raise Http404
+    mine = Review.objects.filter(by__person=person, ends__gt=timezone.now(), conversation__deleted=None)
+    found = mine.exclude(conversation=None).select_related("account__person", "conversation", "completion")
+    return _one(found.filter(pk=pk))
+
+
+def reviews_of(person: Person) -> QuerySet[Review]:
+    """Who has read conversations of theirs, and why; the newest first."""
+    return Review.objects.filter(account__person=person).select_related("by__person", "conversation").order_by("-pk")
+
+
 def alerts_for(person: Person) -> QuerySet[Alert]:
     """All for administrators, those of their own budget for others; the newest first."""
     found = Alert.objects.select_related("account__person").order_by("-pk")
@@ -90,9 +115,10 @@ def alert_for(person: Person, pk: int) -> Alert:
 
 def unseen_by(person: Person) -> int:
     """How much somebody has not looked at: an administrator, what nobody has dismissed."""
+    read = reviews_of(person).filter(seen=None).count()
     if person.is_superuser:
-        return Alert.objects.filter(dismissed=None).count()
-    return Alert.objects.filter(account__person=person, seen=None).count()
+        return read + Alert.objects.filter(dismissed=None).count()
+    return read + Alert.objects.filter(account__person=person, seen=None).count()
 
 
 def model_for(person: Person, pk: int) -> LanguageModel:

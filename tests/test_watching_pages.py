@@ -5,7 +5,7 @@ import uuid
 from playwright.sync_api import expect
 
 from tests.browser import PHONE
-from tests.scripted import Stall, chat_stream
+from tests.scripted import Answer, Stall, chat_stream
 from tests.servers import PostgresServer
 from tests.site import wait_for
 from tests.test_stopping import WORDS
@@ -87,6 +87,28 @@ def test_a_hidden_page_does_not_look(site, alice, sit_down):
     assert not [request for request in page.requests if "/live/" in request]
     with page.page.expect_request("**/live/"):
         page.page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+
+
+# Alerts
+
+
+def test_a_refusal_reaches_the_webhook_once_though_two_processes_could_tell_it(two_processes, upstream):
+    first, second = two_processes
+    root, alice = administrator(first), first.visitor("alice")
+    upstream.script("/hook", Answer([], content_type="text/plain"))
+    hook = {"webhook_url": upstream.base_url.removesuffix("/v1") + "/hook", "webhook_local": "on"}
+    root.post("/alerts/rules/", failing_count="5", failing_of="10", estimates_percent="20", htmx=False, **hook)
+    root.post(f"/prices/{alice.model_id('tiny')}/", currency="USD", input_mtok="1000", output_mtok="1000", htmx=False)
+    root.post("/budgets/new/", whose="everybody", period="month", unit="USD", hard="0.0001", htmx=False)
+    for _ in range(3):
+        assert alice.send("Hello", model="tiny").response.status_code == 409
+    for site in (first, second, first):
+        root.http.base_url = site.url
+        root.post("/books/prove/", htmx=False)  # wakes what takes long
+    wait_for(lambda: first.rows("SELECT 1 FROM chat_delivery WHERE done IS NOT NULL"))
+    assert len([request for request in upstream.requests if request.path == "/hook"]) == 1
+    assert first.rows("SELECT kind FROM chat_alert")[0]["kind"] == "hard"
+    assert "refuses" in root.http.get("/alerts/").text
 
 
 # The books

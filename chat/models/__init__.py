@@ -13,6 +13,7 @@ from chat.models.price import Price
 from chat.models.process import Presence, Process
 from chat.models.proof import Proof
 from chat.models.retention import Retention
+from chat.models.review import Review, may_read_others
 from chat.models.share import Share
 from chat.models.usage import ClosedMonth, UsageDay, UsageEntry, UsageRollup
 
@@ -44,10 +45,12 @@ __all__ = [
     "Proof",
     "Provider",
     "Retention",
+    "Review",
     "Segment",
     "Share",
     "Tag",
     "UsageDay",
     "UsageEntry",
     "UsageRollup",
+    "may_read_others",
 ]

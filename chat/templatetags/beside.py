@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from chat import underway
+from chat.access import unseen_by
 from chat.models import Person
 
 register = template.Library()
@@ -27,17 +28,17 @@ class Listed:
     title: Promise
     icon: str
     also: str = ""  # where else pages of it lie
-    count: Callable[[], int] | None = None  # of what there is to look at now
+    count: Callable[[Person], int] | None = None  # of what there is to look at now
 
 
 PAGES = (
     Listed("settings", MINE, _("Settings"), "i-settings"),
     Listed("my-usage", MINE, _("My usage"), "i-pie"),
     Listed("your-data", MINE, _("Your data"), "i-take"),
-    Listed("alerts", MINE, _("Alerts"), "i-bell"),
+    Listed("alerts", MINE, _("Alerts"), "i-bell", count=unseen_by),
     Listed("deleted", MINE, _("Recently deleted"), "i-trash"),
     Listed("usage", ADMINISTRATION, _("Usage"), "i-usage"),
-    Listed("live-now", ADMINISTRATION, _("Live now"), "i-live", count=underway.count),
+    Listed("live-now", ADMINISTRATION, _("Live now"), "i-live", count=lambda _person: underway.count()),
     Listed("providers", ADMINISTRATION, _("Providers"), "i-plug", also="/models/"),
     Listed("prices", ADMINISTRATION, _("Models and prices"), "i-tag"),
     Listed("budgets", ADMINISTRATION, _("People and budgets"), "i-people"),
@@ -68,5 +69,5 @@ def _is_open_to(page: Listed, person: Person) -> bool:
 def _entry(page: Listed, request: HttpRequest, here: Listed | None) -> dict[str, object]:
     url = reverse(page.name)
     current = "" if page is not here else "page" if request.path == url else "true"
-    count = page.count() if page.count else 0
+    count = page.count(request.user) if page.count else 0
     return {"url": url, "title": page.title, "icon": page.icon, "current": current, "count": count}

@@ -1,4 +1,4 @@
-"""Alerts: all of them for administrators, with what is set for them; for others those of their own budget."""
+"""Alerts: all for administrators, with what is set for them; for others those of their budget, and who read what."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -13,9 +13,9 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chat import delivering
-from chat.access import alert_for, alerts_for
+from chat.access import alert_for, alerts_for, reviews_of
 from chat.alert_forms import AlertSettingsForm
-from chat.models import Account, Alert, AlertSettings, AuditEntry
+from chat.models import Account, Alert, AlertSettings, AuditEntry, Review
 from chat.models.language_model import server_of
 from chat.views.administration import administrators_only, record_form
 from chat.views.pages import number_in
@@ -26,24 +26,28 @@ PAGE = 30
 @require_GET
 @login_required
 def index(request: HttpRequest) -> HttpResponse:
-    """Whoever looks has seen those of their own budget."""
+    """Whoever looks has seen those of their own budget, and who has read their conversations."""
     found = alerts_for(request.user).prefetch_related("deliveries")
     before = number_in(request, "before")
     shown = list((found.filter(pk__lt=before) if before else found)[: PAGE + 1])
-    _note_seen(request, shown)
+    reviews = list(reviews_of(request.user)[:PAGE])
+    _note_seen(request, shown, reviews)
     page = {
         "alerts": shown[:PAGE],
         "older": shown[PAGE - 1].pk if len(shown) > PAGE else None,
         "newest": before is None,
         "undismissed": _undismissed(request).count(),
+        "reviews": reviews,
     }
     return render(request, "alerts/index.html", page)
 
 
-def _note_seen(request: HttpRequest, shown: list[Alert]) -> None:
+def _note_seen(request: HttpRequest, shown: list[Alert], reviews: list[Review]) -> None:
     own = [alert.pk for alert in shown if alert.seen is None and alert.account and alert.account.person == request.user]
     if own:
         Alert.objects.filter(pk__in=own).update(seen=timezone.now())
+    if new := [review.pk for review in reviews if review.seen is None]:
+        Review.objects.filter(pk__in=new).update(seen=timezone.now())
 
 
 def _undismissed(request: HttpRequest) -> QuerySet[Alert]:

@@ -14,7 +14,7 @@ from chat.access import charged_completion_for
 from chat.accounting.reports.entries import lines, matching
 from chat.accounting.reports.outcomes import word_of
 from chat.accounting.reports.sums import total
-from chat.models import Completion, UsageEntry
+from chat.models import Completion, UsageEntry, may_read_others
 from chat.spreadsheets import Cell, csv_lines
 from chat.views.scoping import Asked, asked_for
 from chat.views.streamed import streamed
@@ -51,6 +51,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "completion": completion,
         "lines": completion.usage_entries.select_related("price").order_by("pk"),
         "is_mine": is_mine,
+        "is_readable": not is_mine and completion.conversation_id and may_read_others(request.user),
         "reply": completion.messages.filter(conversation__deleted=None).first() if is_mine else None,
     }
     return render(request, "usage/entry.html", page)
