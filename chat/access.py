@@ -11,6 +11,7 @@ from chat.models import (
     Budget,
     Completion,
     Conversation,
+    File,
     Folder,
     Group,
     Import,
@@ -59,6 +60,11 @@ def question_for(person: Person, pk: int) -> Message:
 
 def reply_for(person: Person, pk: int) -> Message:
     return _of_role(message_for(person, pk), Message.Role.ASSISTANT)
+
+
+def file_for(person: Person, pk: UUID) -> File:
+    """One that waits to be sent, or is in a conversation that is there."""
+    return _one(File.objects.reachable().filter(person=person, pk=pk))
 
 
 def completion_for(person: Person, pk: int) -> Completion:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from chat import markdown
 from chat.asking import breaks_off, can_continue
 from chat.markdown import Labels
-from chat.models import Completion, Message
+from chat.models import Completion, File, Message
 from chat.transcript import Transcript
 
 
@@ -22,6 +22,7 @@ class Article:
     siblings: list[int]
     breaks_off: bool
     can_continue: bool
+    files: list[File]
 
     @property
     def completion(self) -> Completion | None:
@@ -88,11 +89,13 @@ def articles(thread: list[Message]) -> list[Article | Lineup]:
     return found if len(end) == 1 else [*found[: -len(end)], Lineup(found[-len(end) :])]
 
 
-def articles_of(message: Message | None, choices: list[Message]) -> list[Article | Lineup]:
+def articles_of(
+    message: Message | None, choices: list[Message], files: list[File] | None = None
+) -> list[Article | Lineup]:
     """What an ask has just made, at the end of its thread: nothing is read from the database."""
-    question = [_article(message, [message.pk], None)] if message else []
+    question = [_article(message, [message.pk], None, files or [])] if message else []
     side = [choice.pk for choice in choices]
-    answers = [_article(choice, side, None) for choice in choices]
+    answers = [_article(choice, side, None, []) for choice in choices]
     return [*question, *(answers if len(answers) == 1 else [Lineup(answers)])]
 
 
@@ -109,7 +112,9 @@ def article(message: Message) -> Article:
     return _article(message, _siblings([message])[message.parent_id], partial)
 
 
-def _article(message: Message, siblings: list[int], partial: Transcript | None) -> Article:
+def _article(
+    message: Message, siblings: list[int], partial: Transcript | None, files: list[File] | None = None
+) -> Article:
     choice = partial.choice(message.choice_index) if partial else None
     text = message.text + (choice.text if choice else "")
     reasoning = message.reasoning + (choice.reasoning if choice else "")
@@ -120,6 +125,7 @@ def _article(message: Message, siblings: list[int], partial: Transcript | None) 
         siblings=siblings,
         breaks_off=breaks_off(message),
         can_continue=can_continue(message),
+        files=message.attached if files is None else files,
     )
 
 

@@ -3,8 +3,9 @@
 Its mirror is settlement, the only way out.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -13,11 +14,23 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chat import alerting, index, parameters
-from chat.accounting import budgets
+from chat.accounting import budgets, calibration
 from chat.accounting.budgets import Wanted
-from chat.models import Account, Completion, Conversation, LanguageModel, Message, Person, Persona, Price
-from chat.prompts import prompt_bound
+from chat.models import (
+    Account,
+    Attachment,
+    Completion,
+    Conversation,
+    File,
+    LanguageModel,
+    Message,
+    Person,
+    Persona,
+    Price,
+)
+from chat.prompts import Said, prompt_bound, room, turns_of
 from chat.titles import first_words
+from chat.tokens import prompt_estimate
 
 TITLE_TOKENS = 100  # room for a few words, and for what some models put before them
 
@@ -47,6 +60,24 @@ class CannotContinue(Exception):
 
 class NothingAsked(Exception):
     """This reply answers no message: an imported conversation may begin with one."""
+
+
+class FilesGone(Exception):
+    """One of the files is not there any more, or was never the person's."""
+
+
+class CannotSee(Exception):
+    """There are images, and one of the models takes none."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model = model
+
+
+class NoRoomForFiles(Exception):
+    """The files alone are more than one of the models takes at a time."""
+
+    def __init__(self, model: LanguageModel, tokens: int, room: int) -> None:
+        self.model, self.tokens, self.room = model, tokens, room
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +111,7 @@ class Asked:
     message: Message | None
     completions: list[Completion]
     choices: list[Message]
+    files: list[File] = field(default_factory=list)  # of that message
     repeated: bool = False  # the key was known: nothing was made, this is what it made the first time
 
 
@@ -92,23 +124,40 @@ def send(
     conversation: Conversation | None,
     parent: int | None,
     beginning: Beginning | None = None,
+    files: Sequence[UUID] = (),
 ) -> Asked:
     """A new message under `parent`, a message's id, or at the root; with no conversation, in a new one."""
 
     def make() -> Asked:
-        place = _held(conversation) if conversation else _new_conversation(person, text, beginning or Beginning())
+        held = _held_files(person, files) if files else []
+        words = text if text.strip() else " ".join(file.name for file in held)
+        place = _held(conversation) if conversation else _new_conversation(person, words, beginning or Beginning())
         if parent is not None:
             _refuse_unsettled(place.messages.select_related("completion").get(pk=parent))
         message = place.messages.create(parent_id=parent, role=Message.Role.USER, text=text, key=key)
+        Attachment.objects.bulk_create(Attachment(message=message, file=file) for file in held)
         index.put([message])
         return _queue(person, place, wish, parent=message, message=message)
 
-    return _once(person, key, text, make)
+    return _once(person, key, text, make, files)
 
 
-def edit(person: Person, original: Message, *, text: str, wish: Wish, key: UUID) -> Asked:
-    """A sibling of a message of the person's own; the old thread stays."""
-    return send(person, text=text, wish=wish, key=key, conversation=original.conversation, parent=original.parent_id)
+def edit(
+    person: Person, original: Message, *, text: str, wish: Wish, key: UUID, files: Sequence[UUID] | None = None
+) -> Asked:
+    """A sibling of a message of the person's own; the old thread stays. Without `files` it has the same."""
+    if files is None:
+        files = [file.pk for file in original.attached if file.is_ready]
+    place = {"conversation": original.conversation, "parent": original.parent_id}
+    return send(person, text=text, wish=wish, key=key, files=files, **place)
+
+
+def _held_files(person: Person, pks: Sequence[UUID]) -> list[File]:
+    """In their order, their rows locked: what is attached is not removed at the same moment."""
+    found = File.objects.ready().filter(person=person, pk__in=pks).select_for_update().defer("text").in_bulk()
+    if len(found) != len(set(pks)):
+        raise FilesGone
+    return [found[pk] for pk in dict.fromkeys(pks)]
 
 
 def regenerate(person: Person, reply: Message, *, wish: Wish, key: UUID) -> Asked:
@@ -150,28 +199,29 @@ def breaks_off(reply: Message) -> bool:
     return reply.finish_reason in ("", "length")  # with another it has its end, confirmed or not
 
 
-def _once(person: Person, key: UUID, text: str, make) -> Asked:
+def _once(person: Person, key: UUID, text: str, make, files: Sequence[UUID] = ()) -> Asked:
     """Runs `make` in a transaction, unless the key has made something already: then it is that."""
     try:
         with transaction.atomic():
-            return _earlier(person, key, text) or make()
+            return _earlier(person, key, text, files) or make()
     except budgets.Refused as refused:
         alerting.tell_refused(refused)
         raise
     except IntegrityError as error:
         # Two requests with one key at the same moment: the other one has committed.
-        if earlier := _earlier(person, key, text):
+        if earlier := _earlier(person, key, text, files):
             return earlier
         if Message.objects.filter(key=key).exists():
             raise KeyTaken from error
         raise
 
 
-def _earlier(person: Person, key: UUID, text: str) -> Asked | None:
+def _earlier(person: Person, key: UUID, text: str, files: Sequence[UUID]) -> Asked | None:
     known = Message.objects.filter(key=key, conversation__person=person).select_related("conversation").first()
     if known is None:
         return None
-    if known.text != text and known.role == Message.Role.USER:
+    is_same = known.text == text and {file.pk for file in known.attached} == set(files)
+    if not is_same and known.role == Message.Role.USER:
         raise KeyReused(known)
     reply = known if known.completion_id else known.children.order_by("id").first()
     message = known if known.role == Message.Role.USER else None
@@ -179,7 +229,8 @@ def _earlier(person: Person, key: UUID, text: str) -> Asked | None:
     choices = Message.objects.filter(completion__in=lineup).select_related(
         "completion__model__provider", "completion__price"
     )
-    return Asked(known.conversation, message, list(lineup), list(choices.order_by("pk")), repeated=True)
+    found = list(choices.order_by("pk"))
+    return Asked(known.conversation, message, list(lineup), found, known.attached, repeated=True)
 
 
 def _new_conversation(person: Person, text: str, beginning: Beginning) -> Conversation:
@@ -218,6 +269,7 @@ def _queue(
     key: UUID | None = None,
     prefix: str = "",
 ) -> Asked:
+    files = _refuse_unfit(parent, wish.models)
     account, now = Account.of(person), timezone.now()
     common = {"ask": uuid4(), "account": account, "person": person, "conversation": conversation}
     # Of this moment, whatever changes until it ends: what is held is what will be charged.
@@ -255,7 +307,22 @@ def _queue(
     conversation.left = None
     conversation.save(update_fields=["leaf", "model", "active", "left"])
     _hold(completions, account, wish.cap)  # last: the rows of budgets are what others wait for
-    return Asked(conversation, message, completions, choices)
+    return Asked(conversation, message, completions, choices, files)
+
+
+def _refuse_unfit(question: Message, models: list[LanguageModel]) -> list[File]:
+    """The files of the question that is asked. What was attached earlier in the thread is left out where it must be."""
+    attached = Attachment.objects.filter(message=question).select_related("file")
+    if not (files := [attachment.file for attachment in attached]):
+        return []
+    for model in models:
+        if any(file.is_image and file.is_ready for file in files) and not model.can_see:
+            raise CannotSee(model)
+        turns = [one.turn for one in turns_of([Said("user", question.text, files)], model)]
+        tokens, most = prompt_estimate(turns, calibration.ratio_of(model.pk, "input")).tokens, room(model)
+        if most is not None and tokens > most:
+            raise NoRoomForFiles(model, tokens, most)
+    return files
 
 
 def _hold(completions: list[Completion], account: Account, cap: Decimal | None) -> None:

@@ -165,10 +165,13 @@ def add_model(by: Person, provider: Provider, name: str) -> bool:
 
 @transaction.atomic
 def _add_models(provider: Provider, listed: list[ListedModel], by: Person | None) -> None:
-    known = set(provider.models.values_list("name", flat=True))
+    known = dict(provider.models.values_list("name", "sees"))
+    for model in listed:
+        if model.sees is not None and model.id in known and known[model.id] is None:
+            provider.models.filter(name=model.id, sees=None).update(sees=model.sees)
     fresh = {model.id: model for model in listed if model.id not in known}
     added = LanguageModel.objects.bulk_create(
-        LanguageModel(provider=provider, name=name, context_length=_sensible(model.context_length))
+        LanguageModel(provider=provider, name=name, context_length=_sensible(model.context_length), sees=model.sees)
         for name, model in fresh.items()
     )
     if added:

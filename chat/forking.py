@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from chat import index
-from chat.models import Conversation, Message, Person
+from chat.models import Attachment, Conversation, Message, Person
 from chat.models.conversation import TITLE_LENGTH
 
 BATCH = 50  # messages in one transaction
@@ -64,7 +64,9 @@ def _made_with(person: Person, key: UUID) -> Conversation | None:
 def _copied(original: Message, into: Conversation, *, parent: Message | None) -> Message:
     fields = [field for field in Message._meta.concrete_fields if field.name not in OF_ITS_OWN]
     same = {field.attname: getattr(original, field.attname) for field in fields}
-    return Message.objects.create(conversation=into, parent=parent, **same)
+    copy = Message.objects.create(conversation=into, parent=parent, **same)
+    Attachment.objects.bulk_create(Attachment(message=copy, file=file) for file in original.attached)
+    return copy
 
 
 def _shown(made: Conversation, copies: list[Message], key: UUID) -> Conversation:

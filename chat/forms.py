@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
@@ -100,10 +101,34 @@ class TextField(forms.CharField):
         return super().to_python(value).replace("\r\n", "\n").strip("\n")
 
 
+class FilesField(forms.Field):
+    """Ids of files that were taken in before. Whether they are there and whose they are is seen when they are sent."""
+
+    widget = forms.MultipleHiddenInput
+
+    def to_python(self, value: object) -> list[UUID]:
+        try:
+            return list(dict.fromkeys(UUID(pk) for pk in value or []))
+        except ValueError as error:
+            raise forms.ValidationError(
+                _("One of the files has no name that is known here. Attach it again.")
+            ) from error
+
+    def validate(self, value: list[UUID]) -> None:
+        if len(value) > settings.FILES_MAX_NUMBER:
+            raise forms.ValidationError(too_many_files(len(value)))
+
+
+def too_many_files(number: int) -> str:
+    sentence = _("These are %(number)d files; %(most)d can be sent at once. Remove some, or send them in parts.")
+    return sentence % {"number": number, "most": settings.FILES_MAX_NUMBER}
+
+
 class MessageForm(AskForm):
-    """The composer. `parent` is the end of the thread that the page shows."""
+    """The composer. `parent` is the end of the thread that the page shows. With files it needs no words."""
 
     text = TextField(
+        required=False,
         max_length=settings.MESSAGE_MAX_LENGTH,
         strip=False,
         error_messages={
@@ -116,11 +141,19 @@ class MessageForm(AskForm):
     )
     parent = forms.IntegerField(required=False)
     temporary = forms.BooleanField(required=False)
+    file = FilesField(required=False)
 
-    def clean_text(self) -> str:
-        if not self.cleaned_data["text"].strip():
-            raise forms.ValidationError(self.fields["text"].error_messages["required"])
-        return self.cleaned_data["text"]
+    def __init__(self, *args, with_files: bool = False, **kwargs) -> None:
+        """`with_files`: there are others than those that are named."""
+        super().__init__(*args, **kwargs)
+        self._with_files = with_files
+
+    def clean(self) -> dict:
+        fields = super().clean()
+        is_blank = "text" in fields and not fields["text"].strip()
+        if is_blank and not (fields.get("file") or self._with_files or "file" in self.errors):
+            self.add_error("text", self.fields["text"].error_messages["required"])
+        return fields
 
 
 class TitleForm(forms.Form):

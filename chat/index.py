@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 
 from chat.models import Conversation, Message
+from chat.models.conversation import with_files
 from chat.words import Phrase, words
 
 # Kinds of words
@@ -85,8 +86,12 @@ def put(messages: Iterable[Message]) -> int:
 
     Best loaded with conversation and completion.
     """
+    messages = list(messages)
+    prefetch_related_objects(messages, with_files())
     final = [
-        message for message in messages if message.text and message.is_final and not message.conversation.temporary
+        message
+        for message in messages
+        if (message.text or message.attached) and message.is_final and not message.conversation.temporary
     ]
     known = _known([place_of(message) for message in final])
     entries = [_entry(message) for message in final if place_of(message) not in known]
@@ -160,8 +165,13 @@ def _entry(message: Message) -> Entry:
         place_of(message),
         message.pk,
         [f"{whose}{kind}{value}" for kind, value in _facts(message)],
-        [f"{whose}{WORD}{word}" for word in words(message.text)],
+        [f"{whose}{WORD}{word}" for word in words(searched(message))],
     )
+
+
+def searched(message: Message) -> str:
+    """What its words are taken from: its text, and the names of its files."""
+    return "\n".join([message.text, *(file.name for file in message.attached)])
 
 
 def _whose(person: int) -> str:
@@ -182,6 +192,10 @@ def _facts(message: Message) -> Iterator[tuple[str, object]]:
         yield STATUS, word
     if "```" in message.text:
         yield HAS, "code"
+    if files := message.attached:
+        yield HAS, "file"
+        if any(file.is_image for file in files):
+            yield HAS, "image"
 
 
 def _vectors(entry: Entry) -> Iterator[str]:

@@ -1,13 +1,19 @@
 """From a thread to a prompt: what is sent upstream, cut to the model's context window."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.conf import settings
 
 from chat.accounting import calibration
-from chat.models import Completion, Conversation, LanguageModel, Message
+from chat.enclosures import GONE, NO_ROOM, NOT_SEEN, NOT_SHOWN, Enclosure, enclosed
+from chat.models import Attachment, Completion, Conversation, File, LanguageModel, Message
 from chat.models.conversation import ids_to
 from chat.tokens import Estimate, prompt_estimate
-from chat.upstream.contract import Call, Turn
+from chat.upstream.contract import Call, Image, Turn
 from chat.upstream.profiles import Profile
+from chat.upstream.seeing import image_tokens
 
 ROLES = {Message.Role.SYSTEM: "system", Message.Role.USER: "user", Message.Role.ASSISTANT: "assistant"}
 TITLED_FROM = 1500  # characters of each side that tell what a conversation is about
@@ -23,25 +29,41 @@ class NothingToAnswer(Exception):
     """The completion's messages are gone."""
 
 
-def call_for(completion: Completion) -> tuple[Call, int]:
-    """The upstream call that a completion asks for, and how many turns of its thread did not fit.
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The upstream call, and what of the thread is not in it: turns, and files of turns that are."""
 
-    Its choices share a parent: the thread ends there.
+    call: Call
+    left_out: int = 0
+    files_left_out: int = 0
+
+    @property
+    def images(self) -> int:
+        return sum(len(turn.images) for turn in self.call.turns)
+
+
+def prompt_for(completion: Completion, *, with_bytes: bool = True) -> Prompt:
+    """What a completion asks for. Its choices share a parent: the thread ends there.
+
+    Without the bytes of images it can only be estimated.
     """
     if completion.purpose == Completion.Purpose.TITLE:
-        return _title_call(completion), 0
+        return Prompt(_title_call(completion))
     first = completion.messages.order_by("choice_index").first()
     if first is None:
         raise NothingToAnswer
     system = Conversation.objects.values_list("system_prompt", flat=True).get(pk=first.conversation_id)
+    said = _said_until(first.parent_id)
+    told = turns_of(said, completion.model, with_bytes=with_bytes)
     turns = [Turn("system", system)] if system.strip() else []
-    turns += _said_until(first.parent_id)
+    turns += [one.turn for one in told]
     kept = 1
     if first.prefix_length:
         turns.append(Turn("assistant", first.text[: first.prefix_length]))
         kept = 2
     facts = completion.model.provider.facts
-    fitting = fitted(turns, room(completion.model), kept=kept, is_cautious=facts.cuts_prompts)
+    plainer = {id(one.turn): one.plain for one in told}
+    fitting = fitted(turns, room(completion.model), kept=kept, is_cautious=facts.cuts_prompts, plainer=plainer)
     call = Call(
         endpoint=completion.model.provider.endpoint,
         model=completion.model.name,
@@ -53,13 +75,95 @@ def call_for(completion: Completion) -> tuple[Call, int]:
         parameters=completion.model.parameters | completion.parameters,
         continues=bool(first.prefix_length),
     )
-    return call, len(turns) - len(fitting)
+    there = set(map(id, fitting))
+    bare = sum(one.files for one in told if id(one.plain) in there and id(one.turn) not in there)
+    missing = sum(one.missing for one in told if id(one.turn) in there)
+    return Prompt(call, len(turns) - len(fitting), bare + missing)
 
 
-def _said_until(leaf: int | None) -> list[Turn]:
-    """A thread's texts. Ids grow along it."""
-    thread = Message.objects.filter(pk__in=ids_to(leaf)).order_by("pk").values_list("role", "text")
-    return [Turn(ROLES[role], text) for role, text in thread if text]
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message of a thread, with its files."""
+
+    role: str
+    text: str
+    files: list[File] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message as a turn, and the same without its files. `missing`: those files that even the first is without."""
+
+    turn: Turn
+    plain: Turn
+    files: int
+    missing: int
+
+
+def _said_until(leaf: int | None) -> list[Said]:
+    """A thread's messages. Ids grow along it."""
+    path = ids_to(leaf)
+    files: dict[int, list[File]] = defaultdict(list)
+    for attachment in Attachment.objects.filter(message__in=path).select_related("file"):
+        files[attachment.message_id].append(attachment.file)
+    thread = Message.objects.filter(pk__in=path).order_by("pk").values_list("pk", "role", "text")
+    return [Said(ROLES[role], text, files[pk]) for pk, role, text in thread if text or files[pk]]
+
+
+def turns_of(said: list[Said], model: LanguageModel, *, with_bytes: bool = False) -> list[Told]:
+    """Of images the newest: upstreams take only so many, and so many bytes."""
+    told, left = [], _Left(settings.PROMPT_MAX_IMAGES, settings.PROMPT_MAX_IMAGE_BYTES)
+    for one in reversed(said):
+        told.append(_told(one, model, left, with_bytes) if one.files else _plainly(one))
+    return told[::-1]
+
+
+@dataclass(slots=True)
+class _Left:
+    """How much of images a prompt may still hold."""
+
+    number: int
+    size: int
+
+    def take(self, file: File) -> bool:
+        fits = self.number > 0 and file.size <= self.size
+        if fits:
+            self.number, self.size = self.number - 1, self.size - file.size
+        return fits
+
+
+def _plainly(one: Said) -> Told:
+    turn = Turn(one.role, one.text)
+    return Told(turn, turn, files=0, missing=0)
+
+
+def _told(one: Said, model: LanguageModel, left: _Left, with_bytes: bool) -> Told:
+    enclosures, images = [], []
+    for file in one.files:
+        if file.is_image and not (missing := _why_not_seen(file, model, left)):
+            content = file.read() if with_bytes else b""
+            if content is not None:
+                images.append(Image(file.media_type, content, *image_tokens(model.name, file.width, file.height)))
+                continue
+            missing = GONE
+        elif not file.is_image:
+            missing = "" if file.is_ready else GONE
+        enclosures.append(_enclosure(file, missing))
+    turn = Turn(one.role, enclosed(one.text, enclosures), tuple(images))
+    plain = Turn(one.role, enclosed(one.text, [_enclosure(file, NO_ROOM) for file in one.files]))
+    return Told(turn, plain, len(one.files), sum(bool(enclosure.missing) for enclosure in enclosures))
+
+
+def _why_not_seen(file: File, model: LanguageModel, left: _Left) -> str:
+    if not file.is_ready:
+        return GONE
+    if not model.can_see:
+        return NOT_SEEN
+    return "" if left.take(file) else NOT_SHOWN
+
+
+def _enclosure(file: File, missing: str) -> Enclosure:
+    return Enclosure(file.pk.hex[:12], file.name, "" if missing else file.text, missing)
 
 
 def _better_streamed(facts: Profile, n: int) -> bool:
@@ -69,12 +173,13 @@ def _better_streamed(facts: Profile, n: int) -> bool:
 
 def _title_call(completion: Completion) -> Call:
     """Asks for a title of what its conversation begins with: neither its system prompt nor its parameters."""
-    said = Message.objects.filter(conversation=completion.conversation_id).exclude(text="").order_by("pk")
+    said = Message.objects.filter(conversation=completion.conversation_id).order_by("pk")
     question = said.filter(role=Message.Role.USER).first()
-    reply = said.filter(role=Message.Role.ASSISTANT).first()
+    reply = said.filter(role=Message.Role.ASSISTANT).exclude(text="").first()
     if question is None or reply is None:
         raise NothingToAnswer
-    beginning = f"{question.text[:TITLED_FROM]}\n\n---\n\n{reply.text[:TITLED_FROM]}"
+    asked = "\n".join([*(file.name for file in question.attached), question.text])
+    beginning = f"{asked[:TITLED_FROM]}\n\n---\n\n{reply.text[:TITLED_FROM]}"
     turns = (Turn("user", f"{TITLE_REQUEST}\n\n{beginning}"),)
     facts = completion.model.provider.facts
     return Call(
@@ -95,8 +200,7 @@ def estimate_of(completion: Completion, call: Call) -> Estimate:
 
 def prompt_bound(completion: Completion) -> int:
     """The most tokens that its prompt may have."""
-    call, _left_out = call_for(completion)
-    return estimate_of(completion, call).high
+    return estimate_of(completion, prompt_for(completion, with_bytes=False).call).high
 
 
 def window_of(model: LanguageModel) -> int | None:
@@ -123,10 +227,18 @@ def room(model: LanguageModel) -> int | None:
     return window - min(model.max_output, window // SHARE_OF_ANSWER) if window else None
 
 
-def fitted(turns: list[Turn], room: int | None, *, kept: int = 1, is_cautious: bool = False) -> list[Turn]:
+def fitted(
+    turns: list[Turn],
+    room: int | None,
+    *,
+    kept: int = 1,
+    is_cautious: bool = False,
+    plainer: Mapping[int, Turn] | None = None,
+) -> list[Turn]:
     """The system text, the last `kept` turns, and as many of the newest before them as fit: the oldest go first.
 
     Some upstreams would cut a prompt that is too long without a word, and not there: of them it is cautious.
+    `plainer`: of turns, by their identity, what they are without their files, which go before the rest of a turn does.
     """
     if room is None:
         return turns
@@ -134,10 +246,12 @@ def fitted(turns: list[Turn], room: int | None, *, kept: int = 1, is_cautious: b
     chosen = turns[-kept:]
     used = _size([*system, *chosen], is_cautious)
     for turn in reversed([turn for turn in turns[:-kept] if turn.role != "system"]):
-        used += _size([turn], is_cautious)
-        if used > room:
+        ways = [turn, (plainer or {}).get(id(turn), turn)]
+        one = next((way for way in ways if used + _size([way], is_cautious) <= room), None)
+        if one is None:
             break
-        chosen.insert(0, turn)
+        used += _size([one], is_cautious)
+        chosen.insert(0, one)
     while len(chosen) > kept and chosen[0].role == "assistant":
         chosen.pop(0)  # an answer whose question is gone
     return [*system, *chosen]

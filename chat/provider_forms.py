@@ -113,7 +113,7 @@ class KeptProviderForm(ProviderForm):
 class LanguageModelForm(forms.ModelForm):
     class Meta:
         model = LanguageModel
-        fields = ["context_length", "max_output", "grace_seconds", "streamed", "template"]
+        fields = ["context_length", "max_output", "grace_seconds", "streamed", "sees", "template"]
         error_messages = {
             "max_output": {"required": _("An answer needs a limit.")},
         }
@@ -121,8 +121,15 @@ class LanguageModelForm(forms.ModelForm):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["template"] = forms.ChoiceField(required=False, choices=template_choices)
+        self.fields["sees"] = forms.BooleanField(required=False)
+        self.initial["sees"] = self.instance.can_see
         for name in ("context_length", "max_output"):
             self.fields[name].validators.append(MinValueValidator(1, _("A whole number from 1.")))
+
+    def clean_sees(self) -> bool | None:
+        """What its name or its provider says already need not be said."""
+        sees = self.cleaned_data["sees"]
+        return self.instance.sees if sees == self.instance.can_see else sees
 
     def clean_grace_seconds(self) -> int | None:
         grace = self.cleaned_data["grace_seconds"]

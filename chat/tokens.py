@@ -9,7 +9,7 @@ what is said here.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self
 
@@ -28,8 +28,15 @@ class Ratio(NamedTuple):
     high: float
 
 
+class Image(Protocol):
+    tokens: int
+    low: int
+    high: int
+
+
 class Turn(Protocol):
     text: str
+    images: Sequence[Image]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +78,14 @@ def estimate(text: str, ratio: Ratio | None = None) -> Estimate:
 
 
 def prompt_estimate(turns: Iterable[Turn], ratio: Ratio | None = None) -> Estimate:
-    """Of a whole prompt: its texts, and what stands around them."""
-    meter, overhead = TokenMeter(ratio), _PRIMER
+    """Of a whole prompt: its texts, what stands around them, and its images, as their vendor counts them."""
+    meter, overhead, images = TokenMeter(ratio), _PRIMER, []
     for turn in turns:
         meter.feed(turn.text)
         overhead += _OVERHEAD
-    return Estimate(*(figure + overhead for figure in meter.bounds))
+        images += turn.images
+    seen = [sum(getattr(image, bound) for image in images) for bound in Estimate._fields]
+    return Estimate(*(figure + overhead + more for figure, more in zip(meter.bounds, seen, strict=True)))
 
 
 class TokenMeter:

@@ -251,6 +251,19 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000  # as many conversations can be selected 
 KEEP_DELETED_DAYS = int(os.environ.get("CHAT_KEEP_DELETED_DAYS", "7"))  # then a deleted conversation is purged
 MESSAGE_MAX_LENGTH = 100_000  # characters
 
+# Files in messages. More of them, and how they are read: chat.extraction.Limits
+FILES_DIR = Path(os.environ.get("CHAT_FILES", DATA_DIR / "files"))  # several machines must share it
+FILE_MAX_BYTES = 20 * 2**20  # the server takes bodies of 26 MiB
+FILES_MAX_BYTES = int(os.environ.get("CHAT_FILES_MIB", "500")) * 2**20  # of one person
+FILES_MAX_NUMBER = 10  # in one message
+FILE_MAX_CHARACTERS = 1_000_000  # that a model may be given of one
+IMAGE_MAX_PIXELS = 60_000_000  # of an image as it comes
+FILE_READING_SECONDS = 45  # for one file, in a child process
+FILE_READING_BYTES = 1024 * 2**20  # of that process's addresses
+FILES_READ_AT_ONCE = 2  # by one serving process
+PROMPT_MAX_IMAGES = 20  # in one prompt: the newest
+PROMPT_MAX_IMAGE_BYTES = 14 * 2**20  # of them together; in Base64 a third more
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

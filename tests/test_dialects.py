@@ -147,7 +147,7 @@ def test_nothing_at_all_is_not_complete(name: str) -> None:
 
 
 FUNCTIONS = ["request", "cancel_request", "reader", "models_requests", "next_models_request", "models"]
-FUNCTIONS += ["context_request", "context_length", "count_request", "token_count"]
+FUNCTIONS += ["context_request", "context_length", "sees", "count_request", "token_count"]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -1,6 +1,7 @@
 """The OpenAI chat dialect: the rules that the recorded samples only touch."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -646,7 +647,30 @@ def test_a_list_of_models_is_read_as_expected(name: str) -> None:
         )
         for model in sample.facts["expected"]
     ]
-    assert openai_chat.models(profile(LISTS[name]), sample.body) == expected
+    listed = openai_chat.models(profile(LISTS[name]), sample.body)
+    assert [replace(model, sees=None) for model in listed] == expected
+
+
+@pytest.mark.parametrize(
+    "entry, sees",
+    [
+        ({"architecture": {"input_modalities": ["text", "image"]}}, True),  # OpenRouter
+        ({"architecture": {"input_modalities": ["text"]}}, False),
+        ({"supports_image_in": True, "supports_video_in": False}, True),  # Moonshot
+        ({"supports_image_in": False}, False),
+        ({"capabilities": {"vision": True, "completion_chat": True}}, True),  # Mistral
+        ({"capabilities": {"vision": False}}, False),
+        ({"type": "vlm"}, True),  # LM Studio
+        ({"capabilities": ["completion", "multimodal"]}, True),  # llama.cpp
+        ({"capabilities": ["completion"]}, False),
+        ({"type": "llm", "architecture": "qwen3", "capabilities": []}, None),
+        ({"architecture": {"modality": 3}, "capabilities": {"vision": "yes"}, "supports_image_in": 1}, None),
+        ({}, None),
+    ],
+)
+def test_whether_a_model_sees_is_read_from_where_a_list_says_it(entry: dict, sees: bool | None) -> None:
+    body = json.dumps({"data": [{"id": "m", **entry}]}).encode()
+    assert [model.sees for model in openai_chat.models(profile("default"), body)] == [sees]
 
 
 @pytest.mark.parametrize("body", [b"", b"no", b"null", b"7", b'{"data":7}', b'{"error":"no"}'])

@@ -128,7 +128,10 @@ def test_nothing_is_no_token():
 
 
 def test_a_prompt_counts_what_stands_around_its_texts():
-    turns = [SimpleNamespace(text="You are brief."), SimpleNamespace(text="What is the event loop?")]
+    turns = [
+        SimpleNamespace(text="You are brief.", images=()),
+        SimpleNamespace(text="What is the event loop?", images=()),
+    ]
     texts = estimate("".join(turn.text for turn in turns))
     assert prompt_estimate(turns) == (texts.tokens + 11, texts.low + 11, texts.high + 11)
     assert prompt_estimate([]).tokens == 3

@@ -35,6 +35,8 @@ def learn(model: int) -> None:
 
 def _of_prompts(completions: list[Completion]) -> Iterator[float]:
     for completion in completions:
+        if completion.images:
+            continue  # what a text takes cannot be told from what they take
         if completion.own_input_tokens >= LEAST_TOKENS and completion.input_tokens:
             yield completion.input_tokens / completion.own_input_tokens
 

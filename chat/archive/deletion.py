@@ -18,13 +18,19 @@ from chat import index
 from chat.archive import parting, sharing
 from chat.archive.retention import limit_in_force
 from chat.archive.steps import Act, Question, ids_of, in_batches
-from chat.models import Chore, Completion, Conversation, Message, Person
+from chat.models import Attachment, Chore, Completion, Conversation, File, Message, Person
+from chat.models.file import remove_unattached, stray_bytes
 from chat.settlement import Ending, settle_queued
 
 LEFT_AFTER = timedelta(minutes=1)  # loading a page again is not leaving
 IDLE_AFTER = timedelta(hours=1)
 MESSAGES = 50  # at a time: each is taken out of the index by itself
 COMPLETIONS = 500
+FILES = 20
+WAITING = timedelta(days=1)  # in which a file must have been sent
+STRAY = "stray bytes"
+STRAY_EVERY = timedelta(hours=1)
+STRAY_AFTER = timedelta(hours=1)  # nothing takes as long between its bytes and its row
 TIDY = "tidy"  # the chore of overwriting what a purge has freed
 TIDY_EVERY = timedelta(hours=12)
 
@@ -73,6 +79,7 @@ def purge(process: UUID | None = None) -> Iterator[Act]:
     due = ids_of(Conversation.objects.filter(purge_at__lte=now).exclude(deleted=None).order_by("purge_at"))
     for pk in due:
         yield from _purge_one(pk, now)
+    yield from _sweep_files(now)
     yield sharing.remove_expired
     for person in Person.objects.exclude(leaving=None):
         yield from parting.remove(person)
@@ -85,12 +92,24 @@ def purge(process: UUID | None = None) -> Iterator[Act]:
 def _purge_one(pk: UUID, now: datetime) -> Iterator[Act]:
     if Completion.objects.unsettled().filter(conversation=pk).exists():
         return  # still ending: the next time
+    files = list(Attachment.objects.filter(message__conversation=pk).values_list("file", flat=True).distinct())
     # Newest first, and children are newer than their parents: a cascade never reaches beyond the batch.
     messages = ids_of(Message.objects.filter(conversation=pk).order_by("-pk"))
     yield from in_batches(messages, MESSAGES, _remove_messages)
+    yield from in_batches(files, FILES, remove_unattached)
     completions = ids_of(Completion.objects.filter(conversation=pk))
     yield from in_batches(completions, COMPLETIONS, _clear_completions)
     yield Conversation.objects.filter(pk=pk, purge_at__lte=now).delete
+
+
+def _sweep_files(now: datetime) -> Iterator[Act]:
+    """What was never sent, or has lost its last message in another way; and bytes that no row names."""
+    waiting = File.objects.unattached().filter(created__lt=now - WAITING)
+    yield from in_batches(ids_of(waiting), FILES, remove_unattached)
+    yield (mine := Question(partial(Chore.take, STRAY, STRAY_EVERY)))
+    if mine.answer:
+        for path in stray_bytes(now - STRAY_AFTER):
+            path.unlink(missing_ok=True)
 
 
 def _remove_messages(pks: list[int]) -> None:

@@ -9,9 +9,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from chat.archive.steps import Act, ids_of, in_batches
-from chat.models import Account, Completion, Conversation, Folder, Import, Person, Share, Tag
+from chat.models import Account, Completion, Conversation, File, Folder, Import, Person, Share, Tag
+from chat.models.file import remove_unattached
 
 AT_ONCE = 500
+FILES_AT_ONCE = 20
 
 
 def forget_data(person: Person) -> None:
@@ -23,6 +25,7 @@ def forget_data(person: Person) -> None:
         found.update(purge_at=now)
     for brought in Import.objects.unended().filter(person=person):
         brought.end(Import.Status.STOPPED)
+    remove_unattached(ids_of(File.objects.unattached().filter(person=person)))
     for model in (Share, Folder, Tag):
         model.objects.filter(person=person).delete()
 
@@ -46,6 +49,7 @@ def remove(person: Person) -> Iterator[Act]:
         or Completion.objects.unsettled().filter(person=person).exists()
     ):
         return
+    yield from in_batches(ids_of(File.objects.filter(person=person)), FILES_AT_ONCE, remove_unattached)
     yield from in_batches(ids_of(Completion.objects.filter(person=person)), AT_ONCE, _unname)
     if not any(brought.chunks.exists() for brought in Import.objects.filter(person=person)):
         yield person.delete

@@ -20,7 +20,7 @@ _DATE = re.compile(r"(\d{4})(?:[-/.年](\d{1,2})(?:[-/.月](\d{1,2})日?|月)?|�
 
 OPENING, CLOSING = '"“「', '"”」'
 STATUSES = [choice for choice in Completion.Status if choice not in Completion.UNSETTLED]
-HAS = ("code",)
+HAS = ("code", "file", "image")
 IS = ("pinned", "archived", "unread")
 FROM = ("me", "models")
 

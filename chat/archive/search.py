@@ -16,6 +16,7 @@ from chat import index
 from chat.archive.query import Query, WrongFilter
 from chat.index import CONVERSATION, HAS, MODEL, NAMED_MODEL, ROLE, STATUS, WORD, Wanted
 from chat.models import Conversation, Folder, LanguageModel, Message, Person, Tag
+from chat.models.conversation import with_files
 from chat.snippets import Piece, marked, snippet
 from chat.words import Phrase, words
 
@@ -225,8 +226,9 @@ def _models(person: Person, name: str) -> list[Wanted]:
 def _read(query: Query, shown: Sequence[UUID], groups: dict[UUID, _Group], *, of_each: int) -> Iterator[Found]:
     conversations = Conversation.objects.select_related("folder").in_bulk(shown)
     wanted = [message for pk in shown for message in groups[pk].messages[:of_each]]
-    messages = Message.objects.select_related("completion__model").defer("completion__arrivals").in_bulk(wanted)
+    readable = Message.objects.select_related("completion__model").prefetch_related(with_files())
+    messages = readable.defer("completion__arrivals").in_bulk(wanted)
     for pk in filter(conversations.get, shown):
         ids = groups[pk].messages
-        hits = [Hit(messages[each], snippet(messages[each].text, query.terms)) for each in ids[:of_each]]
+        hits = [Hit(messages[each], snippet(index.searched(messages[each]), query.terms)) for each in ids[:of_each]]
         yield Found(conversations[pk], marked(conversations[pk].title, query.terms), hits, len(ids) - len(hits))

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from chat.archive.exporting.contents import path, sliced
 from chat.models import Conversation, Message, Share
+from chat.models.conversation import with_files
 
 TOKEN_BYTES = 32
 DAYS = (1, 7, 30, 90)
@@ -62,7 +63,8 @@ def remove_expired() -> int:
 
 
 def _messages(conversation: Conversation):
-    return conversation.messages.select_related("completion__model__provider").defer("completion__arrivals")
+    messages = conversation.messages.select_related("completion__model__provider").defer("completion__arrivals")
+    return messages.prefetch_related(with_files())
 
 
 def _hash(token: str) -> str:

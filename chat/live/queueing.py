@@ -14,7 +14,7 @@ from chat.live.presence import SHORTEST_GRACE, present
 from chat.live.reading import LiveCompletion
 from chat.live.threads import in_reader, in_writer
 from chat.models import Completion
-from chat.prompts import NothingToAnswer, call_for, estimate_of
+from chat.prompts import NothingToAnswer, estimate_of, prompt_for
 from chat.settlement import Ending
 from chat.tokens import prompt_estimate
 
@@ -64,10 +64,16 @@ def begin(pk: int, process: UUID) -> LiveCompletion | None:
             if not Completion.claim(pk, process):
                 return None
             completion = Completion.objects.select_related("model__provider", "price").get(pk=pk)
-            call, left_out = call_for(completion)
-            own = prompt_estimate(call.turns).tokens
+            built = prompt_for(completion)
+            call, own = built.call, prompt_estimate(built.call.turns).tokens
             prompt = estimate_of(completion, call)
-            completion.note_prompt(own, *prompt, left_out=left_out)
+            completion.note_prompt(
+                own,
+                *prompt,
+                left_out=built.left_out,
+                images=built.images,
+                files_left_out=built.files_left_out,
+            )
             ratio = calibration.ratio_of(completion.model_id, "output")
             messages = list(completion.messages.values_list("choice_index", "pk", "text"))
     except NothingToAnswer:

@@ -15,7 +15,7 @@ from chat.accounting.pricing import Tokens
 from chat.live.threads import in_reader, in_writer
 from chat.models import Completion
 from chat.models.money import nearest
-from chat.prompts import NothingToAnswer, call_for
+from chat.prompts import NothingToAnswer, prompt_for
 from chat.settlement import LOOKUPS
 from chat.upstream import client
 from chat.upstream.contract import Call, Turn, Usage
@@ -92,7 +92,7 @@ def _claim(pk: int) -> tuple[Completion, Call, list[str]] | None:
     if not left or not Completion.objects.filter(pk=pk, recounts_left=left).update(recounts_left=left - 1):
         return None
     try:
-        call, _left_out = call_for(completion)
+        call = prompt_for(completion).call
     except NothingToAnswer:
         return None  # deleted meanwhile: the estimate stays
     # By choice: what was forked stands in several conversations.

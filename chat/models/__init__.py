@@ -5,6 +5,7 @@ from chat.models.calibration import Calibration
 from chat.models.chore import Chore
 from chat.models.completion import Completion, Segment
 from chat.models.conversation import Conversation, Message
+from chat.models.file import Attachment, File
 from chat.models.filing import Folder, Tag
 from chat.models.imports import Import
 from chat.models.language_model import LanguageModel, Provider
@@ -21,6 +22,7 @@ __all__ = [
     "Account",
     "Alert",
     "AlertSettings",
+    "Attachment",
     "AuditEntry",
     "Budget",
     "BudgetPeriod",
@@ -30,6 +32,7 @@ __all__ = [
     "Completion",
     "Conversation",
     "Delivery",
+    "File",
     "Folder",
     "Grant",
     "Group",

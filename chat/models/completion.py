@@ -111,6 +111,9 @@ class Completion(models.Model):
     own_input_tokens = models.PositiveIntegerField(default=0)
     own_output_tokens = models.PositiveIntegerField(default=0)
     left_out = models.PositiveSmallIntegerField(default=0)  # turns of the thread for which the window had no room
+    # Of those files of the thread that this prompt was to hold: what was sent of images, and what was not at all.
+    images = models.PositiveSmallIntegerField(default=0)
+    files_left_out = models.PositiveSmallIntegerField(default=0)
     lookups_left = models.PositiveSmallIntegerField(default=0)  # tries to ask the provider what it has billed
     recounts_left = models.PositiveSmallIntegerField(default=0)  # tries to have the upstream's tokenizer count it
 
@@ -185,12 +188,15 @@ class Completion(models.Model):
     def ask_to_stop(cls, pk: int, reason: str) -> None:
         cls.objects.unsettled().filter(pk=pk, stopping="").update(stopping=reason)
 
-    def note_prompt(self, own: int, tokens: int, low: int, high: int, *, left_out: int) -> None:
+    def note_prompt(
+        self, own: int, tokens: int, low: int, high: int, *, left_out: int, images: int = 0, files_left_out: int = 0
+    ) -> None:
         """What its prompt is estimated at: kept before the call, since a process that dies can no longer say."""
-        self.left_out = left_out
+        self.left_out, self.images, self.files_left_out = left_out, images, files_left_out
         self.own_input_tokens, self.input_tokens = own, tokens
         self.input_low, self.input_high = low, high
-        self.save(update_fields=["own_input_tokens", "input_tokens", "input_low", "input_high", "left_out"])
+        prompt = ["own_input_tokens", "input_tokens", "input_low", "input_high"]
+        self.save(update_fields=[*prompt, "left_out", "images", "files_left_out"])
 
     @classmethod
     def note_estimate(cls, pk: int, tokens: int, low: int, high: int) -> None:

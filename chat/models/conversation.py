@@ -8,6 +8,7 @@ from django.db import connection, models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from chat.models.file import Attachment, File
 from chat.models.filing import FoldedField, Folder, Folding, Tag
 from chat.models.persona import Persona
 
@@ -132,11 +133,16 @@ class Conversation(Folding):
         return message
 
 
+def with_files() -> models.Prefetch:
+    """For `Message.attached`: the files without their texts, which may be long."""
+    return models.Prefetch("attachments", Attachment.objects.select_related("file").defer("file__text"))
+
+
 class MessageQuerySet(models.QuerySet):
     def with_replies(self) -> "MessageQuerySet":
         """With all that the page says of a reply."""
         found = self.select_related("completion__model__provider", "completion__price")
-        return found.defer("completion__arrivals")
+        return found.prefetch_related(with_files()).defer("completion__arrivals")
 
 
 class Message(models.Model):
@@ -165,6 +171,7 @@ class Message(models.Model):
     key = models.UUIDField(null=True, unique=True)
     # Where an imported message comes from and what was told of it there: "from", "id", "model", "status", …
     imported = models.JSONField(null=True)
+    files = models.ManyToManyField(File, through=Attachment, related_name="messages")
     created = models.DateTimeField(default=timezone.now)
 
     objects = MessageQuerySet.as_manager()
@@ -176,6 +183,11 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.pk}"
+
+    @property
+    def attached(self) -> list[File]:
+        """Its files, in their order."""
+        return [attachment.file for attachment in self.attachments.all()]
 
     @property
     def status(self) -> str:

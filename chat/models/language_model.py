@@ -12,6 +12,7 @@ from chat.models.sealing import CannotUnseal, resealed, seal, unseal
 from chat.upstream import demo
 from chat.upstream.contract import Endpoint, Failure
 from chat.upstream.profiles import Profile, can_continue, profile
+from chat.upstream.seeing import known_to_see
 
 ENDING = 4  # characters of a key that are shown
 LONG_KEY = 12  # of a shorter one, none
@@ -155,6 +156,8 @@ class LanguageModel(models.Model):
         help_text=_("Seconds a reply goes on when its person has left; empty: until it is finished."),
     )
     streamed = models.BooleanField(_("streamed"), default=True)
+    # As its provider lists it, or an administrator says; None: nobody has said, and its name may tell.
+    sees = models.BooleanField(_("sees images"), null=True, blank=True)
     template = models.CharField(
         _("instruct template"),
         max_length=20,
@@ -183,6 +186,11 @@ class LanguageModel(models.Model):
     def parameters(self) -> dict:
         """What its calls carry besides the prompt."""
         return {"template": self.template} if self.template else {}
+
+    @property
+    def can_see(self) -> bool:
+        """Whether images may be sent to it."""
+        return known_to_see(self.name) if self.sees is None else self.sees
 
     @property
     def can_continue(self) -> bool:

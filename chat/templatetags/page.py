@@ -66,6 +66,12 @@ def message_limit() -> int:
 
 
 @register.simple_tag
+def file_limits() -> SafeString:
+    """For the composer's script: what it need not even send."""
+    return format_html('data-most="{}" data-bytes="{}"', settings.FILES_MAX_NUMBER, settings.FILE_MAX_BYTES)
+
+
+@register.simple_tag
 def lang_of(text: str) -> SafeString:
     """A lang attribute for text that is mostly Chinese or Japanese: it takes other glyphs and wider lines."""
     language = language_of(text)

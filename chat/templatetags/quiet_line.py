@@ -42,6 +42,9 @@ def usage_of(completion: Completion) -> list[Fact]:
     left_out = completion.left_out
     words = ngettext("without the oldest message", "without the oldest %(n)d messages", left_out) % {"n": left_out}
     less = [Fact(words, source=_("They do not fit the model’s context."))] if left_out else []
+    if files := completion.files_left_out:
+        words = ngettext("without a file", "without %(n)d files", files) % {"n": files}
+        less.append(Fact(words, source=_("They do not fit the model’s context, or it does not see them.")))
     return [*_tokens(completion), *_cost(completion), *less]
 
 

@@ -8,7 +8,7 @@ from chat.upstream import profiles
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Terminator, Turn, Usage
 from chat.upstream.failures import failure_in
-from chat.upstream.payloads import Payloads, count, name_in, text_in
+from chat.upstream.payloads import Payloads, count, name_in, text_in, within
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import alternating, as_list, as_turns, get, post, system_text
 
@@ -47,12 +47,23 @@ def _prompt(turns: tuple[Turn, ...], *, continues: bool = False) -> dict:
     messages = alternating(turns)
     if messages and messages[0].role == "assistant":
         messages.insert(0, Turn("user", "…"))  # the first one must be the user's
-    prompt: dict = {"messages": [{"role": turn.role, "content": turn.text} for turn in messages]}
+    prompt: dict = {"messages": [{"role": turn.role, "content": _content(turn)} for turn in messages]}
     if continues and messages[-1].role == "assistant":  # not where the kept text is blank
         prompt["messages"][-1]["content"] = messages[-1].text.rstrip()  # white space at its end is refused
     if system := system_text(turns):
         prompt["system"] = system
     return prompt
+
+
+def _content(turn: Turn) -> str | list[dict]:
+    """Images first: so they are understood best."""
+    if not turn.images:
+        return turn.text
+    parts: list[dict] = [
+        {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": image.base64}}
+        for image in turn.images
+    ]
+    return [*parts, {"type": "text", "text": turn.text}] if turn.text.strip() else parts
 
 
 def cancel_request(call: Call) -> HttpRequest | None:
@@ -166,10 +177,17 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
     if not isinstance(entries, list):
         raise ValueError("not a list of models")
     return [
-        ListedModel(entry["id"], count(entry.get("max_input_tokens")), count(entry.get("max_tokens")))
+        ListedModel(
+            entry["id"], count(entry.get("max_input_tokens")), count(entry.get("max_tokens")), sees=_sees(entry)
+        )
         for entry in entries
         if isinstance(entry, dict) and name_in(entry.get("id"))
     ]
+
+
+def _sees(entry: dict) -> bool | None:
+    told = within(entry, "capabilities", "image_input", "supported")
+    return told if isinstance(told, bool) else None
 
 
 def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
@@ -186,6 +204,10 @@ def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
 
 
 def context_length(body: bytes) -> int | None:
+    return None
+
+
+def sees(body: bytes) -> bool | None:
     return None
 
 

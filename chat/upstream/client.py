@@ -410,7 +410,12 @@ async def _with_contexts(
         try:
             async with at_once:
                 body = await _fetched(request, endpoint, connect, deadline - time.monotonic())
-            return replace(model, context_length=dialect.context_length(body))
+            told = dialect.sees(body)
+            return replace(
+                model,
+                context_length=dialect.context_length(body),
+                sees=model.sees if told is None else told,
+            )
         except (UpstreamError, ValueError):
             return model
 

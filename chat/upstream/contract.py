@@ -4,6 +4,7 @@ Values only. A reader turns bytes into these events; a transcript folds them; no
 """
 
 import secrets
+from base64 import b64encode
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -31,11 +32,34 @@ EndsBy = Literal["terminator", "body", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A PNG or a JPEG, no larger than any provider takes; and what it takes of the model's prompt, as estimated.
+
+    Without its bytes it can only be counted.
+    """
+
+    media_type: Literal["image/png", "image/jpeg"]
+    content: bytes = field(default=b"", repr=False)
+    tokens: int = 0
+    low: int = 0
+    high: int = 0
+
+    @property
+    def base64(self) -> str:
+        return b64encode(self.content).decode()
+
+    @property
+    def data_uri(self) -> str:
+        return f"data:{self.media_type};base64,{self.base64}"
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of a prompt."""
+    """One message of a prompt. Only the user's have images."""
 
     role: Literal["system", "user", "assistant"]
     text: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +117,7 @@ class ListedModel:
     output_mtok: Decimal | None = None
     cached_mtok: Decimal | None = None
     currency: str | None = None
+    sees: bool | None = None  # None: the list does not say
 
 
 @dataclass(slots=True)

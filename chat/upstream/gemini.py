@@ -57,10 +57,15 @@ def _config(call: Call) -> dict:
 
 def _prompt(turns: tuple[Turn, ...]) -> dict:
     """A last turn of the model's is gone on with."""
-    contents = [{"role": ROLES[turn.role], "parts": [{"text": turn.text}]} for turn in alternating(turns)]
+    contents = [{"role": ROLES[turn.role], "parts": _sent_parts(turn)} for turn in alternating(turns)]
     if system := system_text(turns):
         return {"contents": contents, "systemInstruction": {"parts": [{"text": system}]}}
     return {"contents": contents}
+
+
+def _sent_parts(turn: Turn) -> list[dict]:
+    parts: list[dict] = [{"inlineData": {"mimeType": image.media_type, "data": image.base64}} for image in turn.images]
+    return [*parts, {"text": turn.text}] if turn.text.strip() or not parts else parts
 
 
 def _path(model: str, deed: str) -> str:
@@ -248,6 +253,10 @@ def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
 
 
 def context_length(body: bytes) -> int | None:
+    return None
+
+
+def sees(body: bytes) -> bool | None:
     return None
 
 

@@ -13,7 +13,7 @@ from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedMod
 from chat.upstream.failures import failure_in
 from chat.upstream.payloads import Payloads, count, name_in, text_in
 from chat.upstream.profiles import Profile
-from chat.upstream.sending import as_list, get, post
+from chat.upstream.sending import as_list, as_turns, get, post
 
 # Our names of what has another one here.
 NAMES = {"repeat_penalty": "rep_pen", "repetition_penalty": "rep_pen", "typical_p": "typical", "seed": "sampler_seed"}
@@ -41,6 +41,8 @@ def request(call: Call) -> HttpRequest:
         body["n"] = call.n
     if profile.cancelling == "koboldcpp":  # United refuses fields that it does not know
         body |= {"genkey": call.tag, "trim_stop": True}
+        if images := [image.base64 for turn in call.turns for image in turn.images]:
+            body["images"] = images
     streamed = call.streamed and profile.streams
     return post(call.endpoint, "/api/extra/generate/stream" if streamed else "/api/v1/generate", body)
 
@@ -122,6 +124,10 @@ def context_length(body: bytes) -> int | None:
     return koboldcpp.value(body)
 
 
+def sees(body: bytes) -> bool | None:
+    return None
+
+
 # Token counts
 
 
@@ -129,6 +135,8 @@ def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]
     """Turns are counted with the template around them."""
     if profiles.profile(endpoint.profile).counting != "koboldcpp":
         return None
+    if any(turn.images for turn in as_turns(prompt)):
+        return None  # only the text would be counted
     text = prompt if isinstance(prompt, str) else templates.of_model(model).render(prompt)
     return koboldcpp.count_request(endpoint, text)
 

@@ -33,9 +33,14 @@ def request(call: Call) -> HttpRequest:
         asked["num_predict"] = call.max_output
     if call.window is not None:
         asked.setdefault("num_ctx", call.window)
-    messages = [{"role": turn.role, "content": turn.text} for turn in call.turns]
+    messages = [_message(turn) for turn in call.turns]
     body |= {"model": call.model, "messages": messages, "stream": call.streamed}
     return post(call.endpoint, "/api/chat", body | {"options": asked} if asked else body)
+
+
+def _message(turn: Turn) -> dict:
+    message: dict = {"role": turn.role, "content": turn.text}
+    return message | {"images": [image.base64 for image in turn.images]} if turn.images else message
 
 
 def cancel_request(call: Call) -> HttpRequest | None:
@@ -125,6 +130,13 @@ def context_length(body: bytes) -> int | None:
     info = shown.get("model_info") if isinstance(shown, dict) else None
     lengths = (count(info[name]) for name in info if name.endswith(".context_length")) if isinstance(info, dict) else ()
     return next((length for length in lengths if length), None)
+
+
+def sees(body: bytes) -> bool | None:
+    """Of the same answer; older servers do not tell it."""
+    shown = json.loads(body)
+    capabilities = shown.get("capabilities") if isinstance(shown, dict) else None
+    return "vision" in capabilities if isinstance(capabilities, list) else None
 
 
 # Token counts

@@ -58,7 +58,15 @@ def _messages(call: Call, profile: Profile) -> list[dict]:
 
 
 def _turns(turns: tuple[Turn, ...]) -> list[dict]:
-    return [{"role": turn.role, "content": turn.text} for turn in turns]
+    return [{"role": turn.role, "content": _content(turn)} for turn in turns]
+
+
+def _content(turn: Turn) -> str | list[dict]:
+    """Text alone is sent as a string: many upstreams take nothing else."""
+    if not turn.images:
+        return turn.text
+    parts: list[dict] = [{"type": "image_url", "image_url": {"url": image.data_uri}} for image in turn.images]
+    return [*parts, {"type": "text", "text": turn.text}] if turn.text.strip() else parts
 
 
 def cancel_request(call: Call) -> HttpRequest | None:
@@ -233,7 +241,22 @@ def _listed(entry: dict) -> ListedModel | None:
         output_mtok=prices[1],
         cached_mtok=prices[2],
         currency=None if prices == [None] * 3 else "USD",
+        sees=_sees(entry),
     )
+
+
+def _sees(entry: dict) -> bool | None:
+    """As OpenRouter, Moonshot, Mistral, LM Studio, llama.cpp and Anthropic's own list say it, each in its own way."""
+    modalities = within(entry, "architecture", "input_modalities")
+    capabilities = entry.get("capabilities")
+    if isinstance(modalities, list):
+        return "image" in modalities
+    for told in (entry.get("supports_image_in"), within(entry, "capabilities", "vision")):
+        if isinstance(told, bool):
+            return told
+    if isinstance(capabilities, list) and capabilities:
+        return bool({"vision", "multimodal", "image"} & {name for name in capabilities if isinstance(name, str)})
+    return True if entry.get("type") == "vlm" else None
 
 
 def _context_length(entry: dict, provider: dict) -> int | None:
@@ -270,6 +293,10 @@ def context_length(body: bytes) -> int | None:
     return koboldcpp.value(body)
 
 
+def sees(body: bytes) -> bool | None:
+    return None
+
+
 # Token counts
 
 
@@ -280,6 +307,8 @@ def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]
     """
     turns = as_turns(prompt)
     text = "\n".join(turn.text for turn in turns)
+    if any(turn.images for turn in turns) and profiles.profile(endpoint.profile).counting != "moonshot":
+        return None  # only the text would be counted
     match profiles.profile(endpoint.profile).counting:
         case "moonshot":
             body = {"model": model, "messages": _turns(turns)}

@@ -73,10 +73,12 @@ def alternating(turns: tuple[Turn, ...]) -> list[Turn]:
     left out."""
     joined: list[Turn] = []
     for turn in turns:
-        if turn.role == "system" or not turn.text.strip():
+        if turn.role == "system" or not (turn.text.strip() or turn.images):
             continue
         if joined and joined[-1].role == turn.role:
-            turn = Turn(turn.role, f"{joined.pop().text}\n\n{turn.text}")
+            before = joined.pop()
+            text = "\n\n".join(text for text in (before.text, turn.text) if text.strip())
+            turn = Turn(turn.role, text, before.images + turn.images)
         joined.append(turn)
     return joined
 

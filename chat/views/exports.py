@@ -22,6 +22,7 @@ from chat.archive.exporting.zipped import Member, zipped
 from chat.articles import labels
 from chat.models import Conversation, Message
 from chat.templatetags.endings import ending_of
+from chat.templatetags.file_words import file_facts
 from chat.templatetags.imported import imported_facts, name_of
 from chat.templatetags.quiet_line import Fact, duration, thought_for, usage_of
 from chat.views.streamed import streamed
@@ -72,7 +73,8 @@ def to_print(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def words() -> Words:
     """What exports say around the texts, as the page says it."""
-    return Words(name=name_of, facts=_facts, ending=_ending, thoughts=thought_for, labels=labels())
+    told = {"name": name_of, "facts": _facts, "ending": _ending, "thoughts": thought_for, "file_facts": file_facts}
+    return Words(**told, labels=labels())
 
 
 def _facts(message: Message) -> list[Fact]:

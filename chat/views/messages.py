@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,16 +12,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from chat import asking, forking, live
+from chat import asking, attaching, forking, live
 from chat.access import conversation_for, message_for, question_for, reply_for
 from chat.accounting.budgets import Refused
 from chat.articles import article, articles_of
 from chat.asking import Asked, Beginning, Wish
-from chat.forms import AskForm, KeyForm, MessageForm
+from chat.forms import AskForm, KeyForm, MessageForm, too_many_files
 from chat.markdown.plain import plain as without_markup
 from chat.models import Conversation, LanguageModel, Message
 from chat.settings_forms import SetupForm
 from chat.templatetags.budget_words import over_budget
+from chat.templatetags.file_words import cannot_see, no_room_for_files, why_not_taken
 from chat.views.pages import chosen_persona, composer_of, page_of, shown_leaf
 
 NO_KEY_OF_ITS_OWN = gettext_lazy("This form has no key of its own. Reload the page and send again.")
@@ -31,7 +33,8 @@ NO_KEY_OF_ITS_OWN = gettext_lazy("This form has no key of its own. Reload the pa
 def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
     """The composer's form; without `pk` it begins a conversation."""
     conversation = conversation_for(request.user, pk) if pk else None
-    form = MessageForm(request.POST)
+    uploads = [upload for upload in request.FILES.getlist("attach") if upload.name]  # of a page without a script
+    form = MessageForm(request.POST, with_files=bool(uploads))
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
     fields = form.cleaned_data
@@ -42,6 +45,12 @@ def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
     setup = SetupForm(request.POST) if "system_prompt" in request.POST and not conversation else None
     if setup and not setup.is_valid():
         return refusal(request, setup.complaint, 422)
+    if (number := len(uploads) + len(fields["file"])) > settings.FILES_MAX_NUMBER:
+        return refusal(request, too_many_files(number), 422)
+    try:
+        taken = [attaching.take_in(request.user, upload.name, upload).pk for upload in uploads]
+    except attaching.Refused as refused:
+        return refusal(request, why_not_taken(refused), 422)
     beginning = None if conversation else _beginning(request, setup, temporary=fields["temporary"])
     return _asked(
         request,
@@ -54,6 +63,7 @@ def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
             conversation=conversation,
             parent=fields["parent"],
             beginning=beginning,
+            files=[*fields["file"], *taken],
         ),
     )
 
@@ -70,11 +80,14 @@ def _beginning(request: HttpRequest, setup: SetupForm | None, *, temporary: bool
 @login_required
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     original = question_for(request.user, pk)
-    form = MessageForm(request.POST)
+    form = MessageForm(request.POST, with_files="files" not in request.POST and bool(original.attached))
     if not form.is_valid():
         return refusal(request, form.complaint, 422)
     text, key = form.cleaned_data["text"], form.cleaned_data["key"]
-    return _asked(request, form, lambda wish: asking.edit(request.user, original, text=text, wish=wish, key=key))
+    files = form.cleaned_data["file"] if "files" in request.POST else None  # the form says which, maybe none
+    return _asked(
+        request, form, lambda wish: asking.edit(request.user, original, text=text, wish=wish, key=key, files=files)
+    )
 
 
 @require_POST
@@ -163,11 +176,11 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "chat/_again.html" if request.headers.get("HX-Request") else "chat/again.html", context)
 
 
-def refusal(request: HttpRequest, sentence: str, status: int) -> HttpResponse:
-    """A sentence beside the composer; what was typed stays where it is."""
+def refusal(request: HttpRequest, sentence: str, status: int, *, choose: bool = False) -> HttpResponse:
+    """A sentence beside the composer; what was typed stays where it is. `choose`: with a way to the models."""
     if not request.headers.get("HX-Request"):
         return render(request, "chat/refused.html", {"sentence": sentence}, status=status)
-    response = render(request, "chat/_refusal.html", {"sentence": sentence}, status=status)
+    response = render(request, "chat/_refusal.html", {"sentence": sentence, "choose": choose}, status=status)
     response["HX-Retarget"], response["HX-Reswap"] = "#notice", "innerHTML"
     return response
 
@@ -195,6 +208,14 @@ def _asked(
         return refusal(request, _("This reply answers no message, so it cannot be asked for again. Write one."), 409)
     except Refused as refused:
         return refusal(request, over_budget(refused, asking.fitting(request.user, refused)), 409)
+    except asking.CannotSee as blind:
+        return refusal(request, cannot_see(blind.model), 409, choose=True)
+    except asking.NoRoomForFiles as full:
+        return refusal(request, no_room_for_files(full), 409, choose=True)
+    except asking.FilesGone:
+        return refusal(
+            request, _("One of the files is not there any more. Remove it, or attach it again; your text is kept."), 409
+        )
     except asking.ConversationGone:
         return refusal(request, _("This conversation has been deleted. Your text is kept: send it in a new one."), 409)
     except asking.KeyTaken:
@@ -214,7 +235,7 @@ def _answer(request: HttpRequest, asked: Asked) -> HttpResponse:
     # The first token waits for this answer: nothing is read again. The list and the month at its foot come later.
     context = {
         "conversation": conversation,
-        "articles": articles_of(asked.message, asked.choices),
+        "articles": articles_of(asked.message, asked.choices, asked.files),
         "key": uuid4(),
         "leaf": conversation.leaf_id,
         "arriving": next((completion.pk for completion in asked.completions if not completion.is_settled), None),

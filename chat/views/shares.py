@@ -61,7 +61,7 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
     if share is None:
         raise Http404
     told = {"site": settings.SITE_NAME, "day": day_and_hour(share.created)}
-    closing = _("Shared from %(site)s, as it stood on %(day)s.") % told
+    closing = _("Shared from %(site)s, as it stood on %(day)s. Files are named, but not shared.") % told
     parts = page(share.title, sharing.shown(share), _words(), dated=False, closing=closing)
     response = streamed(parts, FORMATS["html"].content_type)
     response["Content-Security-Policy"] = f"{policy()}; frame-ancestors 'none'"
@@ -72,7 +72,8 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
 
 def _words() -> Words:
     """Nothing of when, how much and at what cost: that is the owner's."""
-    return Words(name=_name, facts=lambda message: [], ending=_ending, thoughts=thought_for, labels=labels())
+    told = {"name": _name, "ending": _ending, "thoughts": thought_for, "labels": labels()}
+    return Words(**told, facts=lambda message: [], file_facts=lambda file: "", with_images=False)
 
 
 def _name(message: Message) -> str:

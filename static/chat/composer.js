@@ -7,6 +7,7 @@ const SECOND_CLICK = 1000;     // ms in which a click on what was Stop does not 
 
 export const form = document.getElementById("composer");
 export const box = document.getElementById("message");
+export const attached = document.getElementById("attached");   // the files to send; no answer morphs it
 const room = document.getElementById("room");
 
 export let sending = false;
@@ -37,6 +38,7 @@ export function keepDraft(textarea, name) {
 export const setupToBe = () => new URLSearchParams(drafts.read("setup"));
 
 const conversation = () => form.dataset.conversation || "new";
+export const filesDraft = () => `${conversation()}:files`;
 const saveDraft = keepDraft(box, conversation);
 
 // --- sending
@@ -52,22 +54,31 @@ export function sendsOn(event) {
 box.addEventListener("keydown", event => {
   if (!sendsOn(event)) return;
   event.preventDefault();
-  if (box.value.trim() && !sending) form.requestSubmit();
+  if (hasSomething() && !sending) form.requestSubmit();
 });
+
+const filesToSend = () => [...attached.querySelectorAll("[name=file]")].map(file => file.value);
+const hasSomething = () => box.value.trim() || attached.querySelector("li:not(.bad)");
 
 form.addEventListener("click", event => {
   if (event.target.closest(".stop")) stoppedAt = event.timeStamp;
-  else if (!event.target.closest("button")) box.focus();
+  else if (!event.target.closest("button, a")) box.focus();
 });
 
 form.addEventListener("htmx:config:request", event => {
   if (event.target !== form) return;
   const { ctx } = event.detail;
   if (sending || (ctx.sourceEvent.submitter && ctx.sourceEvent.timeStamp - stoppedAt < SECOND_CLICK)) return event.preventDefault();
+  if (!hasSomething()) { box.focus(); return event.preventDefault() }
+  if (attached.querySelector("[aria-busy]")) {
+    form.dataset.waits = "";
+    room.textContent = document.getElementById("words").dataset.wait;
+    return event.preventDefault();
+  }
   saveDraft();
   for (const [name, value] of form.dataset.conversation ? [] : setupToBe()) ctx.request.body.append(name, value);
   sending = true;
-  sent = { text: ctx.request.body.get("text"), draft: conversation() };
+  sent = { text: ctx.request.body.get("text"), files: filesToSend(), draft: conversation() };
 });
 
 form.addEventListener("htmx:after:request", event => {
@@ -81,6 +92,9 @@ function confirmed() {
   sending = false;
   drafts.write(sent.draft, "");
   if (sent.draft === "new") drafts.write("setup", "");
+  drafts.write(`${sent.draft}:files`, "");
+  for (const id of sent.files) attached.querySelector(`[value="${id}"]`)?.closest("li").remove();
+  for (const failed of attached.querySelectorAll(".bad")) failed.remove();
   box.value = box.value.startsWith(sent.text) ? box.value.slice(sent.text.length) : box.value;
   changed();
 }
@@ -97,7 +111,7 @@ function changed() {
   if (!CSS.supports("field-sizing", "content")) grow(box);
 }
 
-const say = (words, figures) => document.getElementById("words").dataset[words].replace(/\{(\w+)\}/g, (_, name) =>
+export const say = (words, figures) => document.getElementById("words").dataset[words].replace(/\{(\w+)\}/g, (_, name) =>
   figures[name].toLocaleString(document.documentElement.lang));
 
 // For browsers without field-sizing.

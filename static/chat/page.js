@@ -1,7 +1,7 @@
 // What the chat page does beyond HTML: it follows what arrives, keeps itself up to date, and answers keys and clicks.
 import { GrowingDocument } from "./document.js";
 import { PageSocket } from "./socket.js";
-import { box, drafts, form, grow, isComposing, keepDraft, sending, setupToBe, write } from "./composer.js";
+import { box, drafts, filesDraft, form, grow, isComposing, keepDraft, sending, setupToBe, write } from "./composer.js";
 
 const root = document.documentElement;
 const byId = id => document.getElementById(id);
@@ -149,7 +149,7 @@ const refreshList = () => bring(list, "/list/", "innerMorph");
 // A container that grows belongs to its frames: a morph would take back what has come since it was saved.
 htmx.registerExtension("growing", {
   htmx_before_morph_node: (_, { oldNode, newNode }) =>
-    !newNode.hasAttribute?.("data-kept") && !(growing.has(oldNode) && newNode.classList.contains("growing")),
+    oldNode.id !== "attached" && !newNode.hasAttribute?.("data-kept") && !(growing.has(oldNode) && newNode.classList.contains("growing")),
   // The key of a send that is under way stays, so that a repetition of it is known as one.
   htmx_before_morph_attr: element => !(sending && element.name === "key"),
 });
@@ -400,6 +400,10 @@ async function edit(article) {
   leave();
   article.dataset.editing = "";
   article.append(rewrite);
+  if (article.querySelector(".card > .chips")) {
+    text.required = false;
+    import("./attaching.js").then(files => files.keep(article, rewrite));
+  }
   htmx.process(rewrite);
   const stop = () => { drafts.write(name, ""); rewrite.remove(); delete article.dataset.editing };
   keepDraft(text, () => name);
@@ -519,6 +523,9 @@ const acts = {
   "copy-beside": button => copy(Promise.resolve(button.previousElementSibling.textContent), button),
   copy: button => copy(sourceOf(idOf(button.closest("article"))), button),
   edit: button => edit(button.dataset.message ? byId(`message-${button.dataset.message}`) : button.closest("article")),
+  attach: choose,
+  unattach: button => import("./attaching.js").then(files => files.unattach(button)),
+  "open-file": link => import("./attaching.js").then(files => files.open(link)),
   ask: button => write(`${button.textContent.trim()} `),
   menu: openMenu,
   setup: openSetup,
@@ -615,6 +622,43 @@ filter?.addEventListener("input", () => {
   for (const group of models.querySelectorAll("fieldset:not(.answers)")) group.hidden = !group.querySelector(".opt:not([hidden])");
   byId("no-model").hidden = Boolean(models.querySelector("fieldset .opt:not([hidden])"));
 });
+
+// --- files: what sends them is loaded when the first one comes
+
+const take = files => import("./attaching.js").then(module => module.take(files));
+
+function choose() {
+  const input = Object.assign(document.createElement("input"), { type: "file", multiple: true });
+  input.addEventListener("change", () => { take([...input.files]); box.focus() });
+  input.click();
+}
+
+// What is copied from a document comes as text and as a picture of it: then it is text. A file may come with its name.
+document.addEventListener("paste", event => {
+  const { files } = event.clipboardData, text = event.clipboardData.getData("text/plain");
+  if (!files.length || (text && text !== files[0].name) || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  take([...files]);
+});
+
+const carriesFiles = event => event.dataTransfer?.types.includes("Files");
+let over = 0;   // elements that the files are dragged over, one within the other
+function dragged(by) {
+  over = by ? Math.max(over + by, 0) : 0;
+  document.body.classList.toggle("dropping", over > 0);
+}
+addEventListener("dragenter", event => { if (carriesFiles(event)) dragged(1) });
+addEventListener("dragleave", event => { if (carriesFiles(event)) dragged(-1) });
+addEventListener("dragover", event => { if (carriesFiles(event)) event.preventDefault() });
+addEventListener("drop", event => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  dragged(0);
+  take([...event.dataTransfer.files]);
+});
+
+const waiting = drafts.read(filesDraft());
+if (waiting) import("./attaching.js").then(({ restore }) => restore(waiting.split(" ")));
 
 // --- keys
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from django.db.models import QuerySet
 
 from chat.models import Conversation, Message
+from chat.models.conversation import with_files
 from chat.transcript import Transcript
 
 SLICE = 100
@@ -13,6 +14,7 @@ SLICE = 100
 def shown(conversation: Conversation) -> Iterator[Message]:
     """The thread that is shown, from its beginning."""
     messages = conversation.messages.select_related("completion__model__provider").defer("completion__arrivals")
+    messages = messages.prefetch_related(with_files())
     return sliced(messages, path(conversation, conversation.leaf_id))
 
 

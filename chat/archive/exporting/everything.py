@@ -12,10 +12,11 @@ from django.utils.translation import gettext as _
 from chat.archive.exporting import json
 from chat.archive.exporting.naming import file_name
 from chat.archive.exporting.zipped import Member
-from chat.models import Conversation, Person, Persona, UsageEntry
+from chat.models import Conversation, File, Person, Persona, UsageEntry
 from chat.spreadsheets import csv_lines
 
 SLICE = 500
+PIECE = 64 * 1024
 USAGE_BESIDE = ("completion__model__name", "completion__model__provider__name", "completion__status")
 
 
@@ -26,6 +27,11 @@ def everything(person: Person) -> Iterator[Member]:
     yield "usage.json", _usage_json(person)
     for conversation in each(Conversation.objects.for_person(person)):
         yield f"conversations/{file_name(conversation, 'json')}", json.document([conversation])
+        for file, content in json.contents_of(conversation):
+            if content is None and file.is_ready:
+                yield f"files/{file.name}", _pieces(file)
+    for file in File.objects.ready().unattached().filter(person=person).iterator(1):
+        yield f"files/{file.name}", _pieces(file)
 
 
 def each(found: QuerySet[Conversation]) -> Iterator[Conversation]:
@@ -35,11 +41,20 @@ def each(found: QuerySet[Conversation]) -> Iterator[Conversation]:
         yield from found.filter(pk=pk)
 
 
+def _pieces(file: File) -> Iterator[bytes]:
+    """Nothing of one whose bytes are not there any more."""
+    if file.path.exists():
+        with file.path.open("rb") as content:
+            while piece := content.read(PIECE):
+                yield piece
+
+
 def _readme() -> str:
     return _(
         "This is all that %(site)s keeps of you.\n\n"
         "conversations/  one file for each conversation, with every message, also those of other branches.\n"
         "                This zip can be imported as it is, here or on another site of this kind.\n"
+        "files/          files that were never sent, or are too large for a conversation’s file; if there are any.\n"
         "usage.csv       what each reply used, a line each: also of conversations that are deleted.\n"
         "usage.json      the same for programs.\n"
         "person.json     your name, when you joined, and what you have set, personas too.\n"

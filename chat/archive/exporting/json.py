@@ -10,11 +10,13 @@ from decimal import Decimal
 
 import orjson
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from chat.archive.exporting.contents import SLICE, sliced
 from chat.archive.exporting.words import Words
-from chat.models import Completion, Conversation, Message
+from chat.models import Completion, Conversation, File, Message
+from chat.models.conversation import with_files
 from chat.models.money import plain
 
 FORMAT, VERSION = "chat-conversations", 1
@@ -24,6 +26,7 @@ TOLD = (
     "purpose", "n", "streamed", "max_output", "parameters", "status", "reason", "error", "error_code", "attempts",
     "request_id",
     "created", "settled", "first_delta_ms", "duration_ms", "closing_ms", "left_out",
+    "images", "files_left_out",
 )  # fmt: skip
 USAGE = (
     "input_tokens", "input_low", "input_high", "output_tokens", "output_low", "output_high", "cached_tokens",
@@ -31,6 +34,11 @@ USAGE = (
 )  # fmt: skip
 COST = ("amount", "amount_low", "amount_high", "said_cost", "cap")
 PRICE = ("input_mtok", "output_mtok", "cached_mtok", "reasoning_mtok")
+FILE = (
+    "name", "kind", "media_type", "size", "sha256", "status", "refusal", "text", "tokens", "width", "height", "pages",
+    "created",
+)  # fmt: skip
+MOST_CONTENT = 36 * 2**20  # bytes of files in one conversation, as an import reads at most 64 MiB of it
 OURS_ALONE = (
     "id", "account", "person", "group", "conversation", "process", "stopping", "recounts_left", "lookups_left",
 )  # fmt: skip
@@ -56,12 +64,34 @@ def _conversation(conversation: Conversation) -> Iterator[bytes]:
     yield orjson.dumps(_head(conversation, numbers))[:-1] + b',"messages":['
     told = _Told()
     messages = conversation.messages.select_related("completion").defer("completion__arrivals")
+    messages = messages.prefetch_related(with_files())
     for number, message in enumerate(sliced(messages, list(numbers))):
         yield (b",\n" if number else b"\n") + orjson.dumps(_message(message, numbers, told))
     yield b'],"completions":['
     for number, facts in enumerate(told.facts()):
         yield (b",\n" if number else b"\n") + orjson.dumps(facts)
+    yield b'],"files":['
+    for number, (file, content) in enumerate(contents_of(conversation)):
+        yield (b",\n" if number else b"\n") + orjson.dumps(_file(file, content))
     yield b"]}"
+
+
+def files_of(conversation: Conversation) -> QuerySet[File]:
+    return File.objects.filter(messages__conversation=conversation).distinct().order_by("created", "pk")
+
+
+def contents_of(conversation: Conversation) -> Iterator[tuple[File, bytes | None]]:
+    """Its files, with their bytes as far as an import would still read the whole."""
+    left = MOST_CONTENT
+    for file in files_of(conversation).iterator(1):
+        content = file.read() if file.is_ready and file.size + len(file.text) <= left else None
+        left -= len(content or b"") + len(file.text)
+        yield file, content
+
+
+def _file(file: File, content: bytes | None) -> dict:
+    told = {name: _plain(getattr(file, name)) for name in FILE}
+    return {"id": str(file.pk), **told, "content": None if content is None else b64encode(content).decode()}
 
 
 def _head(conversation: Conversation, numbers: dict[int, int]) -> dict:
@@ -87,6 +117,7 @@ def _message(message: Message, numbers: dict[int, int], told: "_Told") -> dict:
         "parent": numbers.get(message.parent_id),
         "role": message.role,
         "text": message.text,
+        "files": [str(file.pk) for file in message.attached],
         "reasoning": message.reasoning,
         "thought_ms": message.thought_ms,
         "completion": told.number_of(message),

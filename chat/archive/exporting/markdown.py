@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from chat.archive.exporting.contents import shown
 from chat.archive.exporting.words import Words, day_and_hour
-from chat.models import Conversation, Message
+from chat.models import Conversation, File, Message
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$", re.M)
 
@@ -22,6 +22,9 @@ def _lines(message: Message, words: Words) -> Iterator[str]:
     moment = day_and_hour(message.created)
     yield f"\n## {words.name(message)}\n"
     yield f"*{' · '.join([*(str(fact.words) for fact in words.facts(message)), moment])}*\n"
+    if message.attached:
+        label = _("Files:")
+        yield f"*{label}* {'; '.join(_file(file, words) for file in message.attached)}\n"
     if message.reasoning:
         yield f"> **{words.thoughts(message)}**\n>"
         yield "\n".join(f"> {line}".rstrip() for line in message.reasoning.strip().split("\n")) + "\n"
@@ -30,6 +33,12 @@ def _lines(message: Message, words: Words) -> Iterator[str]:
     if ending := words.ending(message):
         head = _("Not whole:")
         yield f"**{head}** {ending}\n"
+
+
+def _file(file: File, words: Words) -> str:
+    """Its name as code, in which nothing is markup."""
+    name = file.name.replace("`", "'")
+    return f"`{name}` ({words.file_facts(file)})"
 
 
 def closed(text: str) -> str:

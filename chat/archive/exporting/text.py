@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from django.utils.translation import gettext as _
+
 from chat.archive.exporting.contents import shown
 from chat.archive.exporting.words import Words, day_and_hour
 from chat.markdown.plain import plain
@@ -20,6 +22,9 @@ def _lines(message: Message, words: Words) -> Iterator[str]:
     moment = day_and_hour(message.created)
     yield f"\n{RULE}\n{words.name(message)}"
     yield " · ".join([*(str(fact.words) for fact in words.facts(message)), moment]) + "\n"
+    if message.attached:
+        label = _("Files:")
+        yield f"[{label} {'; '.join(f'{file.name} ({words.file_facts(file)})' for file in message.attached)}]\n"
     if message.reasoning:
         yield f"[{words.thoughts(message)}]\n\n{plain(message.reasoning)}\n"
     if message.text:

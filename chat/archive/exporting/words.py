@@ -10,7 +10,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import pgettext
 
 from chat.markdown import Labels
-from chat.models import Message
+from chat.models import File, Message
 
 
 class Fact(Protocol):
@@ -27,6 +27,8 @@ class Words:
     ending: Callable[[Message], str]  # what is said of an end that is not whole, or nothing
     thoughts: Callable[[Message], str]  # what the folded thoughts are headed with
     labels: Labels
+    file_facts: Callable[[File], str]  # how large it is
+    with_images: bool = True  # what others read has the names of files, not what is in them
 
 
 def day_and_hour(when: datetime) -> str:

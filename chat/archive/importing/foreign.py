@@ -45,6 +45,16 @@ class ForeignMessage:
     choice: int = 0
     finish_reason: str = ""
     prefix_length: int = 0
+    files: list[str] = field(default_factory=list)  # ids of Foreign.files
+
+
+@dataclass(slots=True)
+class ForeignFile:
+    """A file as one of our own exports told it. Without content it is only named."""
+
+    name: str
+    kind: str
+    content: bytes | None
 
 
 @dataclass(slots=True)
@@ -64,6 +74,7 @@ class Foreign:
     archived: bool = False
     system_prompt: str = ""
     parameters: dict = field(default_factory=dict)
+    files: dict[str, ForeignFile] = field(default_factory=dict)
 
     def ordered(self) -> "Foreign":
         """Parents before their children, versions in their order; storable, and complete with what was missing.

@@ -1,21 +1,29 @@
 """Our own JSON, as `exporting.json` writes it: every field of it comes out again with the next export."""
 
+from base64 import b64decode
+from collections.abc import Iterator
+
 import orjson
+from django.conf import settings
 
 from chat.archive.exporting.json import FORMAT, VERSION
 from chat.archive.importing.foreign import (
     ROLES,
     BadConversation,
     Foreign,
+    ForeignFile,
     ForeignMessage,
     dict_of,
     list_of,
     moment_of,
+    storable,
     text_of,
 )
+from chat.models import File
 
 PLACE = FORMAT
 MOST_CHOICES = 1000
+MOST_FILES = 2000
 MOST_TOLD = 64_000_000  # bytes, over all messages: each keeps what is told of its completion
 
 
@@ -48,7 +56,29 @@ def foreign(told: dict) -> Foreign:
         archived=told.get("archived") is True,
         system_prompt=text_of(told.get("system_prompt")),
         parameters=dict_of(told.get("parameters")),
+        files=dict(_files(list_of(told.get("files")))),
     )
+
+
+def _files(told: list) -> Iterator[tuple[str, ForeignFile]]:
+    """What is told of a file is not believed: its bytes are read anew."""
+    for one in map(dict_of, told[:MOST_FILES]):
+        kind = text_of(one.get("kind"))
+        yield (
+            text_of(one.get("id")),
+            ForeignFile(
+                name=storable(text_of(one.get("name"))),
+                kind=kind if kind in File.Kind.values else File.Kind.TEXT,
+                content=_content(one.get("content")),
+            ),
+        )
+
+
+def _content(told: object) -> bytes | None:
+    try:
+        return b64decode(told, validate=True) if isinstance(told, str) else None
+    except ValueError:
+        return None
 
 
 def _refuse_bulk(messages: list, completions: list[dict]) -> None:
@@ -74,6 +104,7 @@ def _message(told: dict, completions: list[dict], site: str) -> ForeignMessage:
         choice=_count(told.get("choice"), MOST_CHOICES) or 0,
         finish_reason=text_of(told.get("finish_reason"))[:20],
         prefix_length=_count(told.get("prefix_length")) or 0,
+        files=[text_of(file) for file in list_of(told.get("files"))][: settings.FILES_MAX_NUMBER],
     )
 
 

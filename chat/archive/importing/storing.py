@@ -6,15 +6,17 @@ A conversation has the same id whenever the same person brings it in: a second t
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
 
 from chat import index
 from chat.archive.importing import own
-from chat.archive.importing.foreign import BadConversation, Foreign, ForeignMessage
+from chat.archive.importing.foreign import BadConversation, Foreign, ForeignFile, ForeignMessage
 from chat.archive.steps import Act
-from chat.models import Conversation, Folder, Message, Person, Tag
+from chat.extraction import Extract, Unreadable, extract
+from chat.models import Attachment, Conversation, File, Folder, Message, Person, Tag
+from chat.models.file import clean_name, limits, place_of, put, remove_bytes
 from chat.models.filing import NAME_LENGTH
 from chat.words import folded
 
@@ -45,12 +47,47 @@ def store(person: Person, foreign: Foreign, stored: Stored, close: Act) -> Itera
     stored.outcome = "made" if here is None else "continued" if new else "known"
     stored.messages = len(new)
     known = _known(here) if here and new else {}
+    files: dict[str, File] = {}
+    for name in dict.fromkeys(name for message in new for name in message.files if name in foreign.files):
+        files[name] = _read(person, foreign.files[name])
+        yield partial(_keep_file, files[name])
     left = len(new)
     for batch in _batches(new):
         left -= len(batch)
-        yield partial(_keep, person, pk, foreign, batch, known, None if left else close)
+        yield partial(_keep, person, pk, foreign, batch, known, files, None if left else close)
     if not new:
         yield partial(_in_one, close)
+
+
+def _read(person: Person, told: ForeignFile) -> File:
+    """As if it were attached now: its bytes are written, its row is not. What cannot be read is only named."""
+    try:
+        if not told.content:
+            raise Unreadable("damaged")
+        found, content = _extracted(told)
+        file = File.written(person, told.name, found, content)
+    except Unreadable as unreadable:
+        file = File(person=person, name=clean_name(told.name), kind=told.kind, size=0, status=File.Status.REFUSED)
+        file.refusal = unreadable.complaint
+    return file
+
+
+def _extracted(told: ForeignFile) -> tuple[Extract, bytes]:
+    beside = place_of(uuid4()).with_suffix(".part")
+    put(beside, told.content)
+    try:
+        found = extract(beside, told.name, limits())
+        return found, found.image or told.content
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@transaction.atomic
+def _keep_file(file: File) -> None:
+    if file.is_ready and not file.find_room():
+        remove_bytes([file.pk])
+        file.status, file.refusal, file.size, file.text = File.Status.REFUSED, "no_room", 0, ""
+    file.save(force_insert=True)
 
 
 def _batches(messages: list[ForeignMessage]) -> Iterator[list[ForeignMessage]]:
@@ -84,6 +121,7 @@ def _keep(
     foreign: Foreign,
     batch: list[ForeignMessage],
     known: dict[str, int],
+    files: dict[str, File],
     close: Act | None,
 ) -> None:
     """Some of the messages; with the first the conversation, with the last what it is shown as, and `close`."""
@@ -100,6 +138,8 @@ def _keep(
     for told in batch:
         made.append(_message(conversation, told, known.get(told.parent)))
         known[told.id] = made[-1].pk
+        held = [files[name] for name in dict.fromkeys(told.files) if name in files]
+        Attachment.objects.bulk_create(Attachment(message=made[-1], file=file) for file in held)
     index.put(made)
     if close:
         _show(conversation, foreign, known)
