@@ -64,7 +64,7 @@ def test_a_message_that_ollama_would_cut_is_not_sent_and_kept(make_site, upstrea
     chats = [request for request in upstream.requests if request.path == "/api/chat"]
     assert [request.body["options"]["num_ctx"] for request in chats] == [5000]
     page = alice.http.get(f"/c/{sent.conversation}/").text
-    assert "would leave out its beginning" in page and "conversation too long" in page and LONG[:40] in page
+    assert "would leave out the beginning" in page and "conversation too long" in page and LONG[:40] in page
 
 
 def test_where_our_bounds_do_not_tell_koboldcpp_is_asked_to_count(make_site, upstream):

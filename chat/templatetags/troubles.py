@@ -34,7 +34,9 @@ OURS = {
     ),
     "no_models": gettext_lazy("%(where)s answers, but lists no models. If it has no list, type a model’s name."),
     "ended_by_error": gettext_lazy("%(where)s ended the answer with an error: “%(said)s”"),
-    "would_be_cut": gettext_lazy("It was not sent: %(where)s would leave out its beginning without a word."),
+    "would_be_cut": gettext_lazy(
+        "It was not sent: %(where)s would leave out the beginning of the conversation without a word."
+    ),
     "key_lost": gettext_lazy("The stored key cannot be read any more. Paste it again."),
     "key_unsendable": gettext_lazy("The key contains characters that no key has. Paste it again."),
 }

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_GET
 
 from chat.models import Account, AuditEntry
@@ -106,7 +107,8 @@ def _people() -> list[tuple[int, str]]:
 
 
 def as_csv(found: QuerySet[AuditEntry]) -> tuple[list[str], Iterator[list[Cell]]]:
-    titles = [_("When"), _("Who"), _("Deed"), _("What"), _("Number"), _("Before"), _("After")]
+    titles = [_("When"), _("Who"), _("Deed"), _("What"), _("Number")]
+    titles += [pgettext("a change", "Before"), pgettext("a change", "After")]
     return titles, map(_cells, found.iterator(chunk_size=500))
 
 
