@@ -298,6 +298,8 @@ def test_a_secret_is_made_for_a_server_and_shown_once(root):  # noqa: F811
         AlertSettings.current().secret != secret
     )
     root.post("/alerts/secret/")
+    told = AuditEntry.objects.filter(deed="alerts changed").last()
+    assert told.after["webhook"] == "https://hook.example" and "/a" not in str(list(AuditEntry.objects.values()))
     assert secret not in str(list(AuditEntry.objects.values())) + str(list(AlertSettings.objects.values()))
 
 

@@ -55,6 +55,19 @@ def test_nobody_else_stops_it(site, upstream, alice):
     assert not site.rows("SELECT 1 FROM chat_auditentry WHERE deed = 'reply stopped'")
 
 
+def test_it_stops_what_lives_in_another_process(two_processes, upstream):
+    first, second = two_processes
+    alice, root = first.visitor("alice"), administrator(second)
+    upstream.script("tiny", chat_stream(WORDS))
+    with alice.socket():
+        sent = alice.send("Hello", model="tiny")
+        wait_for(lambda: first.rows("SELECT 1 FROM chat_segment WHERE completion_id = ?", sent.completion))
+        assert "1 page open" in root.http.get("/live/").text
+        assert "is stopped" in root.post(f"/live/{sent.completion}/stop/").text
+    settled = first.completion(sent.completion)
+    assert (settled["status"], settled["reason"]) == ("stopped", "administrator")
+
+
 def test_what_has_ended_meanwhile_is_not_said_to_be_stopped(site, alice):
     root = administrator(site)
     sent = alice.send("Hello", model="tiny")
@@ -92,23 +105,53 @@ def test_a_hidden_page_does_not_look(site, alice, sit_down):
 # Alerts
 
 
-def test_a_refusal_reaches_the_webhook_once_though_two_processes_could_tell_it(two_processes, upstream):
-    first, second = two_processes
-    root, alice = administrator(first), first.visitor("alice")
-    upstream.script("/hook", Answer([], content_type="text/plain"))
+def refused(site, upstream, root, alice) -> None:
+    """A refusal, of which a webhook of the upstream is to be told."""
     hook = {"webhook_url": upstream.base_url.removesuffix("/v1") + "/hook", "webhook_local": "on"}
     root.post("/alerts/rules/", failing_count="5", failing_of="10", estimates_percent="20", htmx=False, **hook)
     root.post(f"/prices/{alice.model_id('tiny')}/", currency="USD", input_mtok="1000", output_mtok="1000", htmx=False)
     root.post("/budgets/new/", whose="everybody", period="month", unit="USD", hard="0.0001", htmx=False)
     for _ in range(3):
         assert alice.send("Hello", model="tiny").response.status_code == 409
-    for site in (first, second, first):
-        root.http.base_url = site.url
-        root.post("/books/prove/", htmx=False)  # wakes what takes long
+    assert [row["kind"] for row in site.rows("SELECT kind FROM chat_alert")] == ["hard"]
+
+
+def calls(upstream) -> list:
+    return [request for request in upstream.requests if request.path == "/hook"]
+
+
+def wake(root, *sites) -> None:
+    """What takes long begins at once."""
+    for site in sites:
+        root.site, root.http.base_url = site, site.url
+        root.post("/books/prove/", htmx=False)
+
+
+def test_a_refusal_reaches_the_webhook_once_though_two_processes_could_tell_it(two_processes, upstream):
+    first, second = two_processes
+    root, alice = administrator(first), first.visitor("alice")
+    upstream.script("/hook", Answer([], content_type="text/plain"))
+    refused(first, upstream, root, alice)
+    wake(root, first, second, first)
     wait_for(lambda: first.rows("SELECT 1 FROM chat_delivery WHERE done IS NOT NULL"))
-    assert len([request for request in upstream.requests if request.path == "/hook"]) == 1
-    assert first.rows("SELECT kind FROM chat_alert")[0]["kind"] == "hard"
+    assert len(calls(upstream)) == 1
     assert "refuses" in root.http.get("/alerts/").text
+
+
+def test_what_was_being_told_when_the_process_was_killed_is_told_after_the_restart(site, upstream, alice):
+    root = administrator(site)
+    upstream.script("/hook", Answer([Stall()], framing="raw"), Answer([], content_type="text/plain"))
+    refused(site, upstream, root, alice)
+    wake(root, site)
+    wait_for(lambda: calls(upstream))
+    site.kill()
+    site.start()
+    assert len(calls(upstream)) == 1
+    site.change("UPDATE chat_delivery SET due = '2020-01-01 00:00:00'")
+    wake(root, site)
+    wait_for(lambda: site.rows("SELECT 1 FROM chat_delivery WHERE done IS NOT NULL"))
+    numbers = [{name.lower(): value for name, value in call.headers.items()}["webhook-id"] for call in calls(upstream)]
+    assert len(numbers) == 2 and len(set(numbers)) == 1
 
 
 # The books

@@ -146,6 +146,13 @@ class AlertSettings(models.Model):
         return cls.objects.get_or_create(pk=1)[0]
 
     @property
+    def figures(self) -> dict[str, object]:
+        """What it says, for the audit: no addresses of people, and nothing that a webhook's path may keep secret."""
+        thresholds = {name: getattr(self, name) for name in ("failing_count", "failing_of", "estimates_percent")}
+        hook = server_of(self.webhook_url) if self.webhook_url else ""
+        return {"addresses": len(self.addresses), "webhook": hook, "webhook_local": self.webhook_local, **thresholds}
+
+    @property
     def addresses(self) -> list[str]:
         return self.emails.split()
 

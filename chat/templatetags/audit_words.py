@@ -1,17 +1,22 @@
 """The audit in words: what was done to what, by whom, and what stood there before. People by today's names."""
 
 import re
+from datetime import datetime
 
 from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from chat.models import Account, AuditEntry, Person
+from chat.models.money import FREE
 
 register = template.Library()
 
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+\d\d:\d\d$")
 NUMBERED = re.compile(r"\b(person|account) (\d{1,18})\b")
 
 # What an entry's key begins with, by what is chosen on the page.
@@ -113,11 +118,22 @@ FIELDS = {
     "purpose": gettext_lazy("purpose"),
     "reason": gettext_lazy("reason"),
     "ends": gettext_lazy("until"),
+    "reply": gettext_lazy("reply"),
+    "key_variable": gettext_lazy("key variable"),
+    "template": gettext_lazy("instruct template"),
+    "addresses": gettext_lazy("e-mail addresses"),
+    "webhook": gettext_lazy("webhook"),
+    "webhook_local": gettext_lazy("on this machine or network"),
+    "secret": gettext_lazy("the webhook’s secret"),
+    "failing_count": gettext_lazy("failed replies"),
+    "failing_of": gettext_lazy("of the last"),
+    "estimates_percent": gettext_lazy("estimated share, percent"),
 }
 
 VALUES = {
     "True": pgettext_lazy("a setting", "yes"),
     "False": pgettext_lazy("a setting", "no"),
+    FREE: pgettext_lazy("a setting", "free"),
     "": pgettext_lazy("a setting", "empty"),
     None: pgettext_lazy("a setting", "none"),
 }
@@ -172,4 +188,7 @@ def _change(entry: AuditEntry, name: str, names: dict[str, str]) -> SafeString:
 def _value(value: object, names: dict[str, str]) -> str:
     if value in VALUES:
         return str(VALUES[value])
+    if MOMENT.match(str(value)):
+        local = timezone.localtime(datetime.fromisoformat(str(value)))
+        return date_format(local, pgettext("date format", "j M Y, H:i"))
     return named(str(value), names)

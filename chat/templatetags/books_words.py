@@ -59,4 +59,7 @@ def who(account: Account | None) -> str:
 
 @register.filter
 def days_that_differ(proof: Proof) -> list[str]:
-    return sorted({finding["day"] for finding in proof.findings if finding.get("day")})
+    """What a month's sums lack is mended with any day of it: then its first need not be named."""
+    days = {finding["day"] for finding in proof.findings if finding.get("day")}
+    others = {day[:7] for day in days if not day.endswith("-01")}
+    return sorted(day for day in days if not (day.endswith("-01") and day[:7] in others))

@@ -17,7 +17,7 @@ from chat.access import alert_for, alerts_for, reviews_of
 from chat.alert_forms import AlertSettingsForm
 from chat.models import Account, Alert, AlertSettings, AuditEntry, Review
 from chat.models.language_model import server_of
-from chat.views.administration import administrators_only, record_form
+from chat.views.administration import administrators_only
 from chat.views.pages import number_in
 
 PAGE = 30
@@ -82,13 +82,13 @@ def _dismiss(request: HttpRequest, found: QuerySet[Alert]) -> None:
 def rules(request: HttpRequest) -> HttpResponse:
     """A webhook of another server gets a secret of its own, which is shown this once."""
     kept = AlertSettings.current()
-    server = server_of(kept.webhook_url)
+    server, before = server_of(kept.webhook_url), kept.figures
     form = AlertSettingsForm(request.POST if request.method == "POST" else None, instance=kept)
     if request.method != "POST" or not form.is_valid():
         return _rules(request, form, status=422 if form.errors else 200)
     with transaction.atomic():
         form.save()
-        record_form(request.user, "alerts changed", form)
+        AuditEntry.record(request.user, "alerts changed", kept, before=before, after=kept.figures)
     if kept.webhook_url and (server_of(kept.webhook_url) != server or not kept.secret):
         return _rules(request, AlertSettingsForm(instance=kept), secret=_new_secret(request, kept))
     messages.success(request, _("Saved."))
