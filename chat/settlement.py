@@ -86,6 +86,7 @@ def _settle_lost(completion: Completion, reason: str) -> bool:
             return False
         # Read after the UPDATE: a save of the dead process either came before it or comes to nothing.
         transcript = completion.transcript_so_far()
+        transcript.forget_failures_before(completion.attempts)  # what a call said that was being repeated
         if transcript.incomplete_reason() is None or transcript.failure:
             proved = proved_end(transcript)
             changes = {"status": proved.status, "reason": proved.reason, "error": proved.error}

@@ -82,6 +82,7 @@ class Transcript:
         self._choices: dict[int, Choice] = {}
         self.opened: Opened | None = None
         self.failure: Failure | None = None
+        self.failures = 0  # over all attempts
         self.garbled: str = ""
         self.terminated = False
         self.body_end: BodyEnd | None = None
@@ -118,6 +119,11 @@ class Transcript:
     @property
     def finished(self) -> list[int]:
         return [index for index, choice in self._choices.items() if choice.finish_reason]
+
+    def forget_failures_before(self, attempts: int) -> None:
+        """A failure says nothing of a later attempt that has begun."""
+        if attempts > self.failures:
+            self.failure = None
 
     def usage(self) -> tuple[Usage, str] | None:
         """The usage to believe and its place on the wire, in the order of trust of wire-formats 2.4.
@@ -187,7 +193,7 @@ class Transcript:
             case UsageSeen():
                 self._fold_usage(event)
             case Failure():
-                self.failure = event
+                self.failure, self.failures = event, self.failures + 1
             case Terminator():
                 self.terminated = True
             case Garbled():

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal
 
+import orjson
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -11,11 +12,12 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat import budgeting
+from chat import budgeting, settlement
 from chat.accounting import booking, days, ledger
 from chat.accounting.budgets import Refused
 from chat.accounting.pricing import Tokens
 from chat.archive import deletion
+from chat.live.queueing import begin
 from chat.models import (
     Account,
     AuditEntry,
@@ -27,10 +29,14 @@ from chat.models import (
     Group,
     Hold,
     Person,
+    Process,
+    Segment,
     UsageDay,
     UsageEntry,
 )
 from chat.models.account import AuditIsAppendOnly
+from chat.transcript import Transcript
+from chat.upstream.contract import BodyEnd, Failure, Opened
 from tests import books
 
 pytestmark = pytest.mark.django_db
@@ -113,6 +119,24 @@ def test_an_exact_figure_takes_back_what_was_estimated():
     completion.refresh_from_db()
     assert (completion.input_tokens, completion.output_tokens) == (31, 44)
     assert completion.amount == sum(line.amount for line in lines) == Decimal("0.000119")
+    assert books.off() == []
+
+
+def test_a_process_that_dies_while_it_repeats_a_refused_call_leaves_the_call_that_was_on_its_way():
+    """The refusal was saved, of the second call nothing was: its prompt is owed."""
+    statuses = {}
+    for attempts in (1, 2):
+        process = Process.objects.create()
+        live = begin(books.ask(books.model(f"model-{attempts}")).completions[0].pk, process.pk)
+        transcript = Transcript(1)
+        transcript.fold([Opened(429, "terminator"), Failure("rate_limited", "later"), BodyEnd()], 0.1)
+        content = orjson.dumps(transcript.cut_segment()).decode()
+        Segment.objects.create(completion=live.completion, number=1, content=content, output_tokens=0)
+        Completion.objects.filter(pk=live.completion.pk).update(attempts=attempts)
+        settlement.bury(process)
+        row = Completion.objects.get(pk=live.completion.pk)
+        statuses[attempts] = row.status, row.usage_source, row.input_tokens > 0
+    assert statuses == {1: ("failed", "reported", False), 2: ("lost", "estimated", True)}
     assert books.off() == []
 
 
