@@ -1,6 +1,6 @@
 """Measures what design.md, section 8 promises, the baseline beside it: `python -m benchmarks` all, or those named.
 
-`--entries N`: how large the ledger of `usage` is.
+`--entries N`: how large the ledger of `usage` is. `--completions N`: how many `books` sends.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import archive, browser, dying, footprint, pressure, servers, streams, thread, ttft, usage
+from benchmarks import archive, books, browser, dying, footprint, pressure, servers, streams, thread, ttft, usage
 
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "streams": streams.run,
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "thread": thread.run,
     "archive": archive.run,
     "usage": usage.run,
+    "books": books.run,
 }
 
 
@@ -38,7 +39,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--entries", type=int)
+    parser.add_argument("--completions", type=int)
     asked = parser.parse_args()
-    if asked.entries:
-        os.environ["USAGE_ENTRIES"] = str(asked.entries)
+    for variable, number in (("USAGE_ENTRIES", asked.entries), ("BOOKS_COMPLETIONS", asked.completions)):
+        if number:
+            os.environ[variable] = str(number)
     main(asked.names)

@@ -187,6 +187,7 @@ class SeenRequest:
     body: dict
     arrived_at: float
     connection: int
+    query: str = ""
     sent: list[tuple[float, bytes]] = field(default_factory=list)
     answered_at: float | None = None
     closed_at: float | None = None
@@ -331,7 +332,8 @@ class _Connection(asyncio.Protocol):
         self._received = rest[length:]
         method, path, _ = first.split(" ")
         body = json.loads(rest[:length]) if length else {}
-        return SeenRequest(method, path.partition("?")[0], headers, body, time.monotonic(), self._number)
+        path, _, query = path.partition("?")
+        return SeenRequest(method, path, headers, body, time.monotonic(), self._number, query)
 
     async def _answer(self, request: SeenRequest) -> None:
         answer = self._upstream._answer_to(request)
