@@ -1,9 +1,5 @@
 """Prices from a CSV file, as spreadsheets write it: all of its lines or none, and for each that is wrong a sentence."""
 
-import codecs
-import csv
-import io
-from collections.abc import Iterator
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 
@@ -11,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
+from chat.csv_reading import BadList, CsvFile, in_line, shortened
 from chat.models import LanguageModel, Person, Price
 from chat.models.money import FREE
 from chat.price_setting import add
@@ -21,81 +17,39 @@ COLUMNS = ("provider", "model", "currency", "input_mtok", "output_mtok", "cached
 NEEDED = ("model", "currency", "input_mtok", "output_mtok")
 MTOK = COLUMNS[3:7]
 LARGEST_FILE = 2 * 1024 * 1024
-MOST_FAULTS = 20
-BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
-
-
-class BadList(Exception):
-    """The file cannot be taken; `faults` are sentences, each with its line. Nothing of it was."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
 
 
 def import_csv(by: Person | None, data: bytes) -> int:
     """All its prices, or none: how many. Raises BadList."""
-    rows, faults = list(_rows(data)), []
+    file = CsvFile(data, largest=LARGEST_FILE)
+    _check_columns(file)
+    rows, faults = list(file.rows()), []
     prices: list[Price] = []
     for line, row in rows:
         try:
             prices.append(_price(row))
         except ValidationError as error:
-            faults += [_("Line %(line)d: %(fault)s") % {"line": line, "fault": fault} for fault in error.messages]
+            faults += [in_line(line, fault) for fault in error.messages]
     faults += _twice(rows, prices) if not faults else []
     if not rows:
         faults.append(_("The file has no line below its head."))
     if faults:
-        raise BadList(_shortened(faults))
+        raise BadList(shortened(faults))
     with transaction.atomic():
         for price in prices:
             add(by, price)
     return len(prices)
 
 
-def _rows(data: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each with the number of its line. Commas, semicolons and tabs may stand between the columns."""
-    text = _text(data)
-    head = text.split("\n", 1)[0]
-    separator = max(",;\t", key=head.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        _check_columns([name.strip().lower() for name in reader.fieldnames or []])
-        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
-        for row in reader:
-            if any(isinstance(cell, str) and cell.strip() for cell in row.values()):
-                yield reader.line_num, {name: (cell or "").strip() for name, cell in row.items() if name}
-    except csv.Error as error:
-        raise BadList(
-            [_("Line %(line)d cannot be read: %(why)s.") % {"line": reader.reader.line_num, "why": error}]
-        ) from None
-
-
-def _text(data: bytes) -> str:
-    if len(data) > LARGEST_FILE:
-        raise BadList([_("The file is larger than 2 MB. That is no list of prices.")])
-    encoding = next((name for mark, name in BOMS.items() if data.startswith(mark)), "utf-8")
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        sentence = _("Line %(line)d is not UTF-8. Save the file as “CSV UTF-8”, and import it again.")
-        raise BadList([sentence % {"line": line}]) from None
-    if "\0" in text:
-        raise BadList([_("This is no text file. Save the table as “CSV UTF-8”, and import it again.")])
-    return text
-
-
-def _check_columns(names: list[str]) -> None:
-    faults = [_("The column %(name)s is missing.") % {"name": name} for name in NEEDED if name not in names]
-    for name in names:
+def _check_columns(file: CsvFile) -> None:
+    faults = file.missing(NEEDED)
+    for name in file.columns:
         if name not in COLUMNS:
             faults.append(
                 _("The column “%(name)s” is not known. Known are: %(known)s.")
                 % {"name": name[:40], "known": ", ".join(COLUMNS)}
             )
-    faults += [_("The column %(name)s is there twice.") % {"name": name} for name in COLUMNS if names.count(name) > 1]
-    if faults:
+    if faults := faults + file.twice(COLUMNS):
         raise BadList(faults)
 
 
@@ -187,10 +141,3 @@ def _twice(rows: list[tuple[int, dict]], prices: list[Price]) -> list[str]:
                 _("Line %(line)d: %(model)s has a price from that day on already, in line %(first)d.") % words
             )
     return faults
-
-
-def _shortened(faults: list[str]) -> list[str]:
-    more = len(faults) - MOST_FAULTS
-    if more <= 0:
-        return faults
-    return [*faults[:MOST_FAULTS], ngettext("%(n)d more is wrong.", "%(n)d more are wrong.", more) % {"n": more}]

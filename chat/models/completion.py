@@ -54,6 +54,7 @@ class Completion(models.Model):
 
         REPORTED = "reported", _("reported")
         LOOKED_UP = "looked up", _("looked up")
+        RECONCILED = "reconciled", _("from the bill")
         COUNTED = "counted", _("counted")
         ESTIMATED = "estimated", _("estimated")
         NOT_SENT = "not sent", _("not sent")

@@ -20,6 +20,9 @@ KINDS = {
 SOURCES = {
     Source.REPORTED: gettext_lazy("The provider reported these figures with the reply."),
     Source.LOOKED_UP: gettext_lazy("The provider told these figures when it was asked for what it has billed."),
+    Source.RECONCILED: gettext_lazy(
+        "The reply ended without figures. This is its share of what the provider has billed of that day and model."
+    ),
     Source.COUNTED: gettext_lazy(
         "The reply ended without figures. The provider’s own tokenizer counted it afterwards."
     ),

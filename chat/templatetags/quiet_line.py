@@ -20,6 +20,7 @@ Source = Completion.Source
 SOURCES = {
     Source.REPORTED: gettext_lazy("exact: reported by the provider"),
     Source.LOOKED_UP: gettext_lazy("exact: looked up at the provider afterwards"),
+    Source.RECONCILED: gettext_lazy("exact: its share of the provider’s bill of that day"),
     Source.COUNTED: gettext_lazy("exact: counted by the provider’s own tokenizer"),
     Source.ESTIMATED: gettext_lazy("an estimate, and how far it may be off: the provider did not say"),
 }

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from chat.accounting.reports.choices import choices
 from chat.accounting.reports.naming import name_of
 from chat.accounting.reports.scope import NARROWINGS, Period, Scope
 from chat.models import Account, Person
@@ -62,10 +63,21 @@ class Asked:
             raise Http404
         return found
 
+    @cached_property
+    def choices(self) -> list[tuple[str, str, list[tuple[int | str, str]], int | str | None]]:
+        """What it can be narrowed to: a name in addresses, its title, what there is, and what is chosen."""
+        found = choices(self.scope.period, of_everybody=self.is_of_everybody)
+        return [(name, str(TITLES[name]), of, self.narrowed.get(name)) for name, of in found.items()]
+
     @property
     def is_mine(self) -> bool:
         """Whether it is about the person who looks, and nobody else."""
         return self.scope.account == account_of(self.request.user)
+
+    @property
+    def has_statement(self) -> bool:
+        """Of one account, or of one group."""
+        return self.scope.account is not None or bool(self.scope.group)
 
     @property
     def month_before(self) -> date:
