@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from chat import parameters
 from chat.accounting import calibration, pricing
-from chat.models import Conversation, LanguageModel, Price
+from chat.models import Conversation, File, LanguageModel, Price
 from chat.prompts import turns_with
 from chat.tokens import prompt_estimate
 
@@ -22,14 +22,20 @@ class Forecast:
 
 
 def forecast(
-    conversation: Conversation | None, parent: int | None, text: str, models: list[LanguageModel], n: int
+    conversation: Conversation | None,
+    parent: int | None,
+    text: str,
+    models: list[LanguageModel],
+    n: int,
+    *,
+    files: list[File] | None = None,
 ) -> Forecast:
     """Under `parent`, a message's id, or at the root."""
     prices, wished = Price.current(models, timezone.now()), conversation.parameters if conversation else {}
     tokens, most, currencies = 0, Decimal(0), set()
     for model in models:
         calls = 1 if model.provider.facts.supports_n else n  # else each answer is asked for by itself
-        turns = turns_with(conversation, parent, text, model)
+        turns = turns_with(conversation, parent, text, files or [], model)
         prompt = prompt_estimate(turns, calibration.ratio_of(model.pk, "input"))
         tokens += prompt.tokens * calls
         price = prices.get(model.pk)

@@ -156,6 +156,13 @@ class MessageForm(AskForm):
         return fields
 
 
+class ForecastForm(MessageForm):
+    """The composer as it stands, before it is sent."""
+
+    key = None
+    conversation = forms.UUIDField(required=False)
+
+
 class TitleForm(forms.Form):
     title = forms.CharField(
         max_length=200,

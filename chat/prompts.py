@@ -166,6 +166,18 @@ def _enclosure(file: File, missing: str) -> Enclosure:
     return Enclosure(file.pk.hex[:12], file.name, "" if missing else file.text, missing)
 
 
+def turns_with(
+    conversation: Conversation | None, leaf: int | None, text: str, files: list[File], model: LanguageModel
+) -> list[Turn]:
+    """What would be sent if that stood under a thread's end, without the bytes of images."""
+    system = conversation.system_prompt if conversation else ""
+    told = turns_of([*_said_until(leaf), Said("user", text, files)], model)
+    turns = [Turn("system", system)] if system.strip() else []
+    plainer = {id(one.turn): one.plain for one in told}
+    cautious = model.provider.facts.cuts_prompts
+    return fitted([*turns, *(one.turn for one in told)], room(model), is_cautious=cautious, plainer=plainer)
+
+
 def _better_streamed(facts: Profile, n: int) -> bool:
     """Whether an answer that is shown at once is streamed all the same: else it could not be ended, or counted."""
     return facts.streams_best or (n > 1 and facts.streams_several)

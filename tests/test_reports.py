@@ -400,3 +400,28 @@ def test_reports_read_the_daily_sums_and_not_the_lines(used, administrator):
             at(administrator, f"/usage/by/{name}/")
         at(administrator, "/usage/")
     assert UsageDay.objects.exists() and not any("chat_usageentry" in query["sql"] for query in asked)
+
+
+# Narrowing, and budgets beside the sums
+
+
+def test_a_report_can_be_narrowed_to_whatever_was_used(used, administrator):
+    page = at(administrator, "/usage/by/models/", outcome="stopped").content.decode()
+    for name in ("account", "group", "model", "outcome"):
+        assert f'<select class="in" id="narrow-{name}" name="{name}">' in page, name
+    assert '<option value="stopped" selected>Stopped</option>' in page and ">Students</option>" in page
+    assert "narrow-provider" not in page, "there is one only"
+    bobs = at("bob", "/usage/").content.decode()
+    assert "narrow-model" in bobs and "narrow-account" not in bobs and "alice" not in bobs
+    assert at(administrator, "/usage/by/models/", account="", model="", outcome="").status_code == 200
+
+
+def test_budgets_stand_beside_what_was_used(used, administrator):
+    books.budget("7", account=books.account("bob"), unit="EUR")
+    books.budget("900")
+    bobs = at("bob", "/usage/").content.decode()
+    assert "of €7.00" in bobs and "of $900.00" in bobs and "/budgets/" not in bobs
+    everybodys = at(administrator, "/usage/").content.decode()
+    assert "of $900.00" in everybodys and "of €7.00" not in everybodys
+    assert "of €7.00" in at(administrator, "/usage/", account=books.account("bob").pk).content.decode()
+    assert "of €7.00" not in at("alice", "/usage/").content.decode()

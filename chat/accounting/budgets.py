@@ -81,7 +81,7 @@ def of_whom(account: int, group: int | None) -> Q:
 
 def counting(account: int, group: int | None, day: date) -> list[Budget]:
     """The budgets in which an account's completions of a day count."""
-    return [budget for budget in Budget.objects.filter(of_whom(account, group)) if _has_begun(budget, day)]
+    return [budget for budget in Budget.objects.filter(of_whom(account, group)) if budget.has_begun(day)]
 
 
 def periods_of(budgets: list[Budget], day: date) -> list[BudgetPeriod]:
@@ -93,10 +93,6 @@ def periods_of(budgets: list[Budget], day: date) -> list[BudgetPeriod]:
                 open_period(budget, day)
         found = list(there(budgets, day).select_for_update(of=("self",), no_key=True))
     return found
-
-
-def _has_begun(budget: Budget, day: date) -> bool:
-    return budget.period != Budget.Period.ONCE or budget.begins <= day
 
 
 def there(budgets: Iterable[Budget], day: date) -> QuerySet[BudgetPeriod]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from django.db.models import Sum
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from chat.accounting import budgets
+from chat.accounting.reports.scope import Period, Scope
+from chat.accounting.reports.sums import total
 from chat.models import Account, Budget, BudgetPeriod, UsageDay
 from chat.models.budget import TOKENS
 
@@ -68,16 +70,27 @@ def month_of(account: Account) -> Month:
 
 def estimated_in(period: BudgetPeriod) -> Decimal:
     """What of a period's spending is an estimate."""
-    days = UsageDay.objects.filter(day__gte=period.begins, day__lte=period.ends)
-    budget = period.budget
-    if budget.account_id:
-        days = days.filter(account=budget.account_id)
-    if budget.group_id:
-        days = days.filter(group=budget.group_id)
+    budget, last = period.budget, min(period.ends, timezone.localdate())
+    if last < period.begins:
+        return Decimal(0)
+    figures = total(Scope(Period(period.begins, last), account=budget.account_id, group=budget.group_id))
     if budget.unit == TOKENS:
-        sums = days.aggregate(input=Sum("estimated_input"), output=Sum("estimated_output"))
-        return budgets.in_millions((sums["input"] or 0) + (sums["output"] or 0))
-    return days.filter(currency=budget.unit).aggregate(sum=Sum("estimated_amount"))["sum"] or Decimal(0)
+        return budgets.in_millions(figures.estimated_input + figures.estimated_output)
+    return figures.in_(budget.unit).estimated
+
+
+def budgets_of(account: int | None, group: int | None) -> list[BudgetPeriod]:
+    """Today's periods of those in which an account counts, or a group; without both, of everybody's together."""
+    if account is not None:
+        group = Account.objects.filter(pk=account).values_list("group", flat=True).first()
+    today = timezone.localdate()
+    found = Budget.objects.filter(budgets.of_whom(account, group)) if account is not None else _of_all(group)
+    running = [one for one in found.select_related("account", "group").order_by("pk") if one.has_begun(today)]
+    return budgets.standing_on(running, today)
+
+
+def _of_all(group: int | None) -> QuerySet[Budget]:
+    return Budget.objects.filter(account=None).filter(Q(group=None) | Q(group=group or None))
 
 
 def left_of(account: Account, now: datetime) -> list[Left]:

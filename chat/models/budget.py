@@ -77,6 +77,9 @@ class Budget(models.Model):
         whose = self.account or self.group
         return {"whose": whose, "period": self.period, "unit": self.unit, "soft": self.soft, "hard": self.hard}
 
+    def has_begun(self, day: date) -> bool:
+        return self.period != self.Period.ONCE or self.begins <= day
+
     def span(self, day: date) -> tuple[date, date]:
         """The first and the last day of the period that a day lies in."""
         match self.period:

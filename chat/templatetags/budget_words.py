@@ -1,6 +1,7 @@
 """Budgets in words: whose they are, until when, and what is said when they do not suffice."""
 
 from datetime import date
+from decimal import Decimal
 
 from django import template
 from django.utils import timezone
@@ -9,8 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from chat.accounting.budgets import Refused, granted
+from chat.forecast import Forecast
 from chat.models import Budget, BudgetPeriod, LanguageModel
-from chat.templatetags.money import quantity
+from chat.templatetags.money import money, quantity, tokens_of
 
 register = template.Library()
 
@@ -73,6 +75,14 @@ def over_budget(refused: Refused, fitting: list[LanguageModel]) -> str:
     """What is missing, what would still fit, and that nothing is lost."""
     sentences = [_missing(refused), _fits(refused, fitting), _("Your text is kept.")]
     return _joined([sentence for sentence in sentences if sentence])
+
+
+def would_cost(found: Forecast) -> str:
+    """Before it is sent: `≈ 310 tokens, at most $0.06`."""
+    words = {"tokens": tokens_of(Decimal(found.tokens).scaleb(-6))}
+    if found.most is None:
+        return _("≈ %(tokens)s") % words
+    return _("≈ %(tokens)s, at most %(most)s") % {**words, "most": money(found.most, found.currency)}
 
 
 def _missing(refused: Refused) -> str:

@@ -13,15 +13,16 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from chat import asking, attaching, forking, live
-from chat.access import conversation_for, message_for, question_for, reply_for
+from chat.access import conversation_for, file_for, message_for, question_for, reply_for
 from chat.accounting.budgets import Refused
 from chat.articles import article, articles_of
 from chat.asking import Asked, Beginning, Wish
-from chat.forms import AskForm, KeyForm, MessageForm, too_many_files
+from chat.forecast import forecast
+from chat.forms import AskForm, ForecastForm, KeyForm, MessageForm, too_many_files
 from chat.markdown.plain import plain as without_markup
 from chat.models import Conversation, LanguageModel, Message
 from chat.settings_forms import SetupForm
-from chat.templatetags.budget_words import over_budget
+from chat.templatetags.budget_words import over_budget, would_cost
 from chat.templatetags.file_words import cannot_see, no_room_for_files, why_not_taken
 from chat.views.pages import chosen_persona, composer_of, page_of, shown_leaf
 
@@ -66,6 +67,23 @@ def send(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
             files=[*fields["file"], *taken],
         ),
     )
+
+
+@require_POST
+@login_required
+def forecast_of(request: HttpRequest) -> HttpResponse:
+    """What the composer's form would cost, in words; nothing where it is not complete yet."""
+    form = ForecastForm(request.POST)
+    if not form.is_valid() or not form.cleaned_data["model"]:
+        return HttpResponse(status=204)
+    fields = form.cleaned_data
+    conversation = conversation_for(request.user, fields["conversation"]) if fields["conversation"] else None
+    parent = fields["parent"]
+    if parent and not (conversation and conversation.messages.filter(pk=parent).exists()):
+        return HttpResponse(status=204)
+    files = [file_for(request.user, pk) for pk in fields["file"]]
+    found = forecast(conversation, parent, fields["text"], list(fields["model"]), fields["n"] or 1, files=files)
+    return HttpResponse(would_cost(found), content_type="text/plain; charset=utf-8")
 
 
 def _beginning(request: HttpRequest, setup: SetupForm | None, *, temporary: bool) -> Beginning:

@@ -12,6 +12,7 @@ from chat.accounting.reports.files import as_json, cells, table_as_json, titles
 from chat.accounting.reports.held import held
 from chat.accounting.reports.over_time import TOKENS, over_time
 from chat.accounting.reports.table import Report, Table, currencies_of
+from chat.accounting.standing import budgets_of
 from chat.spreadsheets import csv_lines
 from chat.views.scoping import Asked, account_of, asked_for
 from chat.views.streamed import streamed
@@ -41,6 +42,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "stacks": _stacks(asked),
         "tables": [(REPORTS[name], table.first(SHOWN), len(table.rows)) for name, table in tables.items()],
         "outcomes": tables["outcomes"].rows,
+        "budgets": budgets_of(asked.scope.account, asked.scope.group) if asked.today in asked.scope.period else [],
     }
     return _page(asked, "usage/overview.html", page)
 

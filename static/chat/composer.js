@@ -2,6 +2,7 @@
 // so the nodes stay; the text is the reader's, and only a confirmed send takes it away.
 
 const SAVE_AFTER = 300;        // ms without a keystroke
+const FORECAST_AFTER = 600;    // ms without a keystroke
 const TELL_AFTER = 0.9;        // of the limit
 const SECOND_CLICK = 1000;     // ms in which a click on what was Stop does not become a Send
 
@@ -97,6 +98,7 @@ function confirmed() {
   for (const failed of attached.querySelectorAll(".bad")) failed.remove();
   box.value = box.value.startsWith(sent.text) ? box.value.slice(sent.text.length) : box.value;
   changed();
+  forecast();
 }
 
 // --- how much fits
@@ -120,13 +122,34 @@ export function grow(textarea) {
   textarea.style.height = `${textarea.scrollHeight}px`;
 }
 
-box.addEventListener("input", changed);
+box.addEventListener("input", () => { changed(); forecast() });
 
 export function write(text) {
   box.value = text;
   changed();
   saveDraft();
   box.focus();
+}
+
+// --- what it would cost
+
+const cost = document.getElementById("cost");
+let due, asked;
+
+function forecast() {
+  clearTimeout(due);
+  asked?.abort();
+  if (!box.value.trim()) return void (cost.textContent = "");
+  due = setTimeout(async () => {
+    asked = new AbortController();
+    const body = new FormData(form);
+    body.delete("key");
+    body.append("conversation", form.dataset.conversation);
+    try {
+      const answer = await fetch(form.dataset.forecast, { method: "POST", body, signal: asked.signal });
+      if (answer.ok && !answer.redirected) cost.textContent = await answer.text();
+    } catch { /* typed on, or the server is away */ }
+  }, FORECAST_AFTER);
 }
 
 // --- a temporary conversation is gone when one leaves it

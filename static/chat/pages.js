@@ -35,3 +35,7 @@ for (const field of document.querySelectorAll("[data-filters]")) {
   field.addEventListener("keydown", event => { if (event.key === "Enter") event.preventDefault() });   // it stands in a form
   if (field.value) filter();   // that the browser has kept
 }
+
+// --- what is to be printed
+
+for (const button of document.querySelectorAll("[data-prints]")) button.addEventListener("click", () => print());
