@@ -27,6 +27,10 @@ def configuration(app_configs, **kwargs) -> list[CheckMessage]:
                 id="chat.E003",
             )
         )
+    if settings.FILES_DIR.resolve().is_relative_to(settings.STATIC_ROOT.resolve()):
+        found.append(
+            Error("CHAT_FILES is within the static files, which anybody may read.", hint="Move it.", id="chat.E004")
+        )
     if settings.DEBUG:
         found.append(Warning("CHAT_DEBUG shows settings and chat text on error pages.", id="chat.W001"))
     if settings.HOST not in ("127.0.0.1", "localhost", "::1") and not settings.HTTPS:

@@ -392,3 +392,31 @@ def test_all_of_ones_data_holds_the_files(site, alice):
     assert archive.read("files/draft.txt") == b"never sent"
     (told,) = [json.loads(archive.read(name)) for name in archive.namelist() if name.startswith("conversations/")]
     assert b64decode(told["conversations"][0]["files"][0]["content"]).startswith(b"\x89PNG")
+
+
+# On PostgreSQL, in several processes
+
+
+def test_processes_that_share_the_folder_share_the_files(make_site, upstream, postgres, redis, tmp_path):
+    upstream.script("gpt-4o", chat_stream(["Red."], usage=(9, 3)))
+    shared = {
+        "DATABASE_URL": postgres.create(f"site-{uuid.uuid4().hex[:8]}", template="prepared"),
+        "REDIS_URL": redis.url,
+        "SECRET_KEY": "the same for both",
+        "CHAT_FILES": str(tmp_path / "shared"),
+    }
+    one, other = make_site("gpt-4o", **shared), make_site("gpt-4o", **shared)
+    alice = one.visitor("alice")
+    image, text = attach(alice, RED, "red.png"), attach(alice, b"words", "a.txt")
+    alice.http.base_url, alice.site = other.url, other
+    sent = send(alice, image, text)
+    other.settled(sent.completion)
+    assert isinstance(prompts(upstream)[0][0]["content"], list)
+    assert alice.http.get(f"/files/{image}/preview/").status_code == 200
+    assert sent.conversation in alice.http.get("/search/", params={"q": "has:image red"}).text
+    told = alice.http.get(f"/c/{sent.conversation}/export/json/").json()["conversations"][0]
+    assert [len(file["content"]) > 0 for file in told["files"]] == [True, True]
+    alice.post(f"/c/{sent.conversation}/delete/")
+    purge(other)
+    assert not [path for path in (tmp_path / "shared").rglob("*") if path.is_file()]
+    assert not other.rows("SELECT 1 FROM chat_file")

@@ -30,7 +30,7 @@ def everything(person: Person) -> Iterator[Member]:
         for file, content in json.contents_of(conversation):
             if content is None and file.is_ready:
                 yield f"files/{file.name}", _pieces(file)
-    for file in File.objects.ready().unattached().filter(person=person).iterator(1):
+    for file in json.each_file(File.objects.ready().unattached().filter(person=person)):
         yield f"files/{file.name}", _pieces(file)
 
 

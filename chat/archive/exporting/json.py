@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from chat.archive.exporting.contents import SLICE, sliced
 from chat.archive.exporting.words import Words
-from chat.models import Completion, Conversation, File, Message
+from chat.models import Attachment, Completion, Conversation, File, Message
 from chat.models.conversation import with_files
 from chat.models.money import plain
 
@@ -76,17 +76,23 @@ def _conversation(conversation: Conversation) -> Iterator[bytes]:
     yield b"]}"
 
 
-def files_of(conversation: Conversation) -> QuerySet[File]:
-    return File.objects.filter(messages__conversation=conversation).distinct().order_by("created", "pk")
-
-
 def contents_of(conversation: Conversation) -> Iterator[tuple[File, bytes | None]]:
     """Its files, with their bytes as far as an import would still read the whole."""
     left = MOST_CONTENT
-    for file in files_of(conversation).iterator(1):
+    for file in each_file(File.objects.filter(pk__in=_attached(conversation))):
         content = file.read() if file.is_ready and file.size + len(file.text) <= left else None
         left -= len(content or b"") + len(file.text)
         yield file, content
+
+
+def each_file(found: QuerySet[File]) -> Iterator[File]:
+    """One after the other: each by a query of its own, since between two steps of an export no cursor stays open."""
+    for pk in list(found.order_by("created", "pk").values_list("pk", flat=True)):
+        yield from found.filter(pk=pk)
+
+
+def _attached(conversation: Conversation) -> QuerySet:
+    return Attachment.objects.filter(message__conversation=conversation).values("file")
 
 
 def _file(file: File, content: bytes | None) -> dict:
