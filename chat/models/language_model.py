@@ -189,8 +189,9 @@ class LanguageModel(models.Model):
 
     @property
     def can_see(self) -> bool:
-        """Whether images may be sent to it."""
-        return known_to_see(self.name) if self.sees is None else self.sees
+        """Whether images may be sent to it: also a model that sees has servers that pass none on."""
+        sees = known_to_see(self.name) if self.sees is None else self.sees
+        return sees and self.provider.facts.takes_images
 
     @property
     def can_continue(self) -> bool:

@@ -107,6 +107,7 @@ class Profile:
     fake_usages: frozenset[tuple[int, int]] = frozenset()  # constants that are no counts (Q20)
     failing_prefix: str = ""  # a delta that begins so is an error told as text (Q9)
     filter_sentence: str = ""  # this very delta says that the answer was filtered (Q9)
+    takes_images: bool = True  # with models that see
     thinks_in_text: bool = False  # an answer may begin with <think> (Q31)
 
     counting: Counting = ""
@@ -300,6 +301,7 @@ PROFILES: dict[str, Profile] = {
     ),
     "koboldai_united": Profile(
         label="KoboldAI United",
+        takes_images=False,
         dialect="kobold",
         base_url="http://127.0.0.1:5000",
         url_variable="KOBOLDAI_BASE_URL",
@@ -335,6 +337,7 @@ PROFILES: dict[str, Profile] = {
     ),
     "freegpt35": Profile(
         label="FreeGPT35",
+        takes_images=False,
         base_url="http://127.0.0.1:3040/v1",
         url_variable="FREEGPT35_BASE_URL",
         needs_key=False,
