@@ -82,6 +82,17 @@ def test_a_model_that_does_not_see_is_not_asked(site, alice, upstream):
     assert send(alice, attach(alice, b"x = 1", "a.py"), model="tiny").response.status_code == 200
 
 
+def test_an_administrator_knows_better_than_a_name_whether_a_model_sees(site, alice):
+    image, tiny = attach(alice, RED, "red.png"), alice.model_id("tiny")
+    site.change("UPDATE chat_person SET is_superuser = 1")
+    form = {"max_output": 4096, "grace_seconds": 60, "streamed": "on"}
+    assert alice.post(f"/models/{tiny}/", **form, htmx=False).status_code == 302
+    assert site.rows("SELECT sees FROM chat_languagemodel WHERE name = 'tiny'")[0]["sees"] is None  # as its name says
+    assert send(alice, image, model="tiny").response.status_code == 409
+    assert alice.post(f"/models/{tiny}/", **form, sees="on", htmx=False).status_code == 302
+    assert send(alice, image, model="tiny").response.status_code == 200
+
+
 def test_what_was_shown_earlier_is_left_out_for_a_model_that_does_not_see(site, alice, upstream):
     first = send(alice, attach(alice, RED, "red.png"))
     site.settled(first.completion)
