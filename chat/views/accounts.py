@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from chat import live
-from chat.forms import SignUpForm
+from chat.forms.conversations import SignUpForm
 from chat.models import Account, Person
 
 FIRST_VISIT_SALT = "first visit"

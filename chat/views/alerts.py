@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from chat import delivering
 from chat.access import alert_for, alerts_for, reviews_of
-from chat.alert_forms import AlertSettingsForm
+from chat.forms.alerts import AlertSettingsForm
 from chat.models import Account, Alert, AlertSettings, AuditEntry, Review
 from chat.models.language_model import server_of
 from chat.views.administration import administrators_only

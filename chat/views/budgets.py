@@ -10,10 +10,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from chat import budgeting
 from chat.access import budget_for, group_for
+from chat.forms.money import BudgetForm, GrantForm, GroupForm, LimitsForm
 from chat.models import Account, Budget, Grant, Group, Person
 from chat.models.budget import TOKENS
 from chat.models.money import plain
-from chat.money_forms import BudgetForm, GrantForm, GroupForm, LimitsForm
 from chat.templatetags.money import quantity
 from chat.views.administration import administrators_only
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from chat import live
 from chat.access import conversation_for
 from chat.archive import deletion
-from chat.forms import TitleForm
+from chat.forms.conversations import TitleForm
 from chat.models import Conversation
 from chat.views.messages import refusal
 from chat.views.pages import conversation_groups

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from chat import live
 from chat.archive import deletion, parting
-from chat.data_forms import PartingForm
+from chat.forms.data import PartingForm
 from chat.models import Completion
 
 SHOWN = 500

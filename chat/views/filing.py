@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from chat import live
 from chat.access import conversation_for, conversations_for, folder_for, tag_for
 from chat.archive import deletion, filing
-from chat.forms import FilingForm, NameForm
+from chat.forms.conversations import FilingForm, NameForm
 from chat.models import Conversation, Folder, Tag
 from chat.views.messages import refusal
 from chat.views.pages import conversation_groups

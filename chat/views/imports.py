@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from chat import live
 from chat.access import import_for
 from chat.archive.importing.problems import sentence_of
-from chat.data_forms import ImportFileForm, ImportForm
+from chat.forms.data import ImportFileForm, ImportForm
 from chat.models import Import
 from chat.models.imports import CHUNK_BYTES
 from chat.views.messages import refusal

@@ -18,10 +18,10 @@ from chat.accounting.budgets import Refused
 from chat.articles import article, articles_of
 from chat.asking import Asked, Beginning, Wish
 from chat.forecast import forecast
-from chat.forms import AskForm, ForecastForm, KeyForm, MessageForm, too_many_files
+from chat.forms.conversations import AskForm, ForecastForm, KeyForm, MessageForm, too_many_files
+from chat.forms.settings import SetupForm
 from chat.markdown.plain import plain as without_markup
 from chat.models import Conversation, LanguageModel, Message
-from chat.settings_forms import SetupForm
 from chat.templatetags.budget_words import over_budget, would_cost
 from chat.templatetags.file_words import cannot_see, no_room_for_files, why_not_taken
 from chat.views.pages import chosen_persona, composer_of, page_of, shown_leaf

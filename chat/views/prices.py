@@ -9,8 +9,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from chat import connecting, price_setting
 from chat.access import listed_model_for, provider_for
+from chat.forms.money import PriceForm
 from chat.models import LanguageModel
-from chat.money_forms import PriceForm
 from chat.price_file import COLUMNS, BadList, import_csv
 from chat.templatetags.troubles import trouble
 from chat.upstream.client import UpstreamError

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from chat import connecting
 from chat.access import listed_model_for, provider_for
+from chat.forms.providers import CONNECTABLE, KeptProviderForm, LanguageModelForm, NewProviderForm
 from chat.models import AuditEntry, Person, Provider
-from chat.provider_forms import CONNECTABLE, KeptProviderForm, LanguageModelForm, NewProviderForm
 from chat.templatetags.provider_check import steps
 from chat.templatetags.troubles import trouble
 from chat.upstream.check import check as check_upstream

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from chat import live
 from chat.archive import retention
-from chat.data_forms import RetentionForm
+from chat.forms.data import RetentionForm
 from chat.models import Retention
 from chat.views.administration import administrators_only
 

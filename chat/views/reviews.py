@@ -7,9 +7,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 from chat import reviewing
 from chat.access import review_for, reviewable_completion_for
 from chat.articles import Lineup, articles
+from chat.forms.reviews import ReviewForm
 from chat.models import Review
 from chat.models.thread import Stretch, Thread
-from chat.review_forms import ReviewForm
 from chat.views.administration import administrators_only
 from chat.views.pages import number_in
 

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.i18n import set_language
 
 from chat.access import persona_for
+from chat.forms.settings import EmailForm, PersonaForm, WaysForm
 from chat.models import LanguageModel, Person, Persona
 from chat.models.persona import MOST_PERSONAS
-from chat.settings_forms import EmailForm, PersonaForm, WaysForm
 
 _MOST = {"most": MOST_PERSONAS}
 

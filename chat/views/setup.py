@@ -8,9 +8,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chat.access import conversation_for
+from chat.forms.settings import SetupForm
 from chat.models import Conversation, LanguageModel, Persona
 from chat.parameters import PARAMETERS, taken
-from chat.settings_forms import SetupForm
 from chat.views.pages import chosen_persona
 
 

@@ -18,7 +18,7 @@ from chat.archive.exporting.html import page
 from chat.archive.exporting.style import policy
 from chat.archive.exporting.words import day_and_hour
 from chat.articles import labels
-from chat.data_forms import ShareForm
+from chat.forms.data import ShareForm
 from chat.models import Completion, Message
 from chat.templatetags.imported import name_of
 from chat.templatetags.quiet_line import thought_for

@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import UserCreationForm
 from django.utils.translation import gettext_lazy as _
 
+from chat.forms.fields import AmountField, OneComplaintForm, TextField
 from chat.models import LanguageModel
 from chat.models.filing import NAME_LENGTH
 
@@ -23,20 +24,6 @@ class ModelsField(forms.ModelMultipleChoiceField):
             return super().clean(value)
         except OverflowError as error:  # a number that no database takes
             raise forms.ValidationError(self.error_messages["invalid_choice"]) from error
-
-
-class AmountField(forms.DecimalField):
-    """Money as people write it: with a sign of its currency, and with either decimal sign."""
-
-    def to_python(self, value: object) -> Decimal | None:
-        return super().to_python(value.strip(" $€£¥₹₩").replace(",", ".") if isinstance(value, str) else value)
-
-
-class OneComplaintForm(forms.Form):
-    @property
-    def complaint(self) -> str:
-        """The first error, as a sentence."""
-        return next(iter(self.errors.values()))[0]
 
 
 class KeyForm(OneComplaintForm):
@@ -92,13 +79,6 @@ class AskForm(KeyForm):
         if len(fields.get("model") or [None]) * (fields.get("n") or 1) > MOST_ANSWERS:
             raise forms.ValidationError(self.fields["n"].error_messages["max_value"])
         return fields
-
-
-class TextField(forms.CharField):
-    """Browsers send line ends as CR LF, which count as one character here as they do on the page."""
-
-    def to_python(self, value: object) -> str:
-        return super().to_python(value).replace("\r\n", "\n").strip("\n")
 
 
 class FilesField(forms.Field):

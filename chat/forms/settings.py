@@ -9,7 +9,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from chat.forms import OneComplaintForm, TextField
+from chat.forms.fields import OneComplaintForm, TextField
 from chat.models import LanguageModel, Person, Persona
 from chat.models.filing import NAME_LENGTH
 from chat.models.persona import SYSTEM_PROMPT_LENGTH

@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from chat.forms import AmountField
+from chat.forms.fields import AmountField
 from chat.models import Account, Budget, Group, LanguageModel, Person, Price
 from chat.models.budget import TOKENS
 from chat.models.money import FREE, check_currency

@@ -6,7 +6,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from chat.archive.sharing import DAYS
-from chat.forms import OneComplaintForm
+from chat.forms.fields import OneComplaintForm
 from chat.models import Import, Person
 from chat.models.imports import MOST_BYTES
 
