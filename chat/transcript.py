@@ -233,7 +233,7 @@ class Transcript:
             segment["arrivals"] = base64.b64encode(self.arrivals[self._cut_arrivals :]).decode()
             self._cut_arrivals = len(self.arrivals)
         if self._new_events:
-            segment["proofs"] = [_encoded(event) for event in _without_superseded(self._new_events)]
+            segment["proofs"] = [_encoded(event) for event in _without_superseded(self._new_events, self.n)]
             self._new_events.clear()
         return segment
 
@@ -310,14 +310,26 @@ def _sum(figures: Iterable) -> Decimal | int | None:
     return sum(known) if known else None
 
 
-def _without_superseded(events: list[Event]) -> list[Event]:
-    """A usage on every chunk is a running total: only the last of each place and choice counts."""
-    last = {(event.place, event.index): event for event in events if isinstance(event, UsageSeen)}
-    return [
-        event
-        for event in events
-        if not isinstance(event, UsageSeen) or event.place == "final_chunk" or last[event.place, event.index] is event
-    ]
+def _without_superseded(events: list[Event], n: int) -> list[Event]:
+    """Of usages, finishes and what is garbled, the last of each place and choice counts: there may be thousands.
+
+    Of final usages the first n count, too: they may be one for each choice.
+    """
+    last = {_what_it_is_of(event): number for number, event in enumerate(events)}
+    finals = [number for number, event in enumerate(events) if isinstance(event, UsageSeen)]
+    finals = [number for number in finals if events[number].place == "final_chunk"][: n + 1]  # type: ignore[union-attr]
+    return [events[number] for number in sorted({*last.values(), *finals})]
+
+
+def _what_it_is_of(event: Event) -> tuple:
+    match event:
+        case UsageSeen():
+            return "usage", event.place, event.index
+        case Finish():
+            return "finish", event.index
+        case Garbled():
+            return ("garbled",)
+    return (id(event),)
 
 
 def _encoded(event: Event) -> list:

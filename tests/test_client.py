@@ -107,6 +107,17 @@ def test_each_read_is_a_batch_at_once(upstream: ScriptedUpstream) -> None:
     assert max(late) < 0.2
 
 
+def test_a_read_of_many_events_is_handed_on_in_pieces(upstream: ScriptedUpstream) -> None:
+    """So that nobody else waits until all of it is decoded."""
+    upstream.script("tiny", Answer([Send(scripted.event(text="x") * 5000), Send(DONE)]))
+
+    async def batches() -> list[int]:
+        return [len(events) async for events in client.answer(call(upstream.base_url))]
+
+    sizes = run(batches())
+    assert sum(sizes) > 5000 and max(sizes) < 400
+
+
 def is_text(event: Event) -> bool:
     return isinstance(event, Delta) and bool(event.text)
 
@@ -159,6 +170,26 @@ def test_a_connection_broken_inside_a_chunk_keeps_what_came(upstream: ScriptedUp
     events = ask(upstream, Answer([Send(head + half_a_chunk)], framing="raw"))
     assert events[-1] == BodyEnd(reset=True)
     assert text_of(events) == "kept"
+
+
+@pytest.mark.parametrize("broken", [b"0\r\n\r\n0\r\n\r\n", b"zz\r\n", b"0\r\n\r\nHTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_what_is_broken_behind_a_text_does_not_take_it_along(broken: bytes, upstream: ScriptedUpstream) -> None:
+    """All of it in one read: the head, the text, and what is no HTTP."""
+    text = scripted.event(text="Half")
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _address = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(head + b"%x\r\n%s\r\n" % (len(text), text) + broken)
+                connection.recv(1)
+
+        threading.Thread(target=answer, daemon=True).start()
+        events = run(read(call(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")))
+    assert text_of(events) == "Half"
+    assert folded(events).incomplete_reason() == "cut"
 
 
 def test_what_came_while_nobody_read_is_kept_though_the_connection_broke_behind_it(upstream: ScriptedUpstream) -> None:
@@ -601,6 +632,28 @@ def test_a_page_is_no_list_of_models(upstream: ScriptedUpstream) -> None:
     upstream.script("/v1/models", Answer([Send(b"<!doctype html>")], content_type="text/html"))
     with pytest.raises(client.UpstreamError, match="lists no models"):
         client.list_models(endpoint(upstream))
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"data":' * 100_000, b'{"data":[{"id":"a"}]', b'{"data":' + b"9" * 5000]
+)
+def test_what_cannot_be_read_is_no_list_of_models(body: bytes, upstream: ScriptedUpstream) -> None:
+    upstream.script("/v1/models", Answer([Send(body)], content_type="application/json"))
+    with pytest.raises(client.UpstreamError, match="lists no models"):
+        client.list_models(endpoint(upstream))
+
+
+def test_of_an_endless_list_some_thousands_are_taken(upstream: ScriptedUpstream) -> None:
+    upstream.script("/v1/models", scripted.whole({"data": [{"id": f"model-{n}"} for n in range(20_000)]}))
+    assert len(client.list_models(endpoint(upstream))) == client.MAX_MODELS
+
+
+def test_lm_studio_before_0_4_says_what_runs(upstream: ScriptedUpstream) -> None:
+    upstream.script("/api/v1/models", scripted.error(404))
+    running = {"id": "tiny", "type": "llm", "max_context_length": 32_768, "loaded_context_length": 4096}
+    upstream.script("/api/v0/models", scripted.whole({"data": [running, {"id": "e", "type": "embeddings"}]}))
+    listed = client.list_models(endpoint(upstream, "lmstudio"))
+    assert [(model.id, model.context_length) for model in listed] == [("tiny", 4096)]
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ ANSWERS = [
     (whole({"hello": "world"}), "lists no models. If it has no list, type a model’s name."),
     (whole({"data": []}), "lists no models. If it has no list, type a model’s name."),
     (error(404, "no such path"), "answers with an error: “no such path”"),
-    (Answer([], 302, {"Location": "http://169.254.169.254/"}), "answers with an error"),
+    (Answer([], 302, {"Location": "http://169.254.169.254/"}), "and redirects are not followed"),
 ]
 
 

@@ -64,6 +64,7 @@ def test_it_runs_as_a_command_of_its_own() -> None:
         ),
         ([WIRE / "moonshot_basic.sse", "--profile", "openai", "--kind", "models"], "moonshot_basic.sse cannot be read"),
         (["--profile", "openai"], "the following arguments are required: file"),
+        ([WIRE / "moonshot_basic.sse", "--profile", "openai", "--n", "0"], "0 is no number of choices"),
         ([WIRE / "moonshot_basic.sse"], "the following arguments are required: --profile"),
     ],
 )

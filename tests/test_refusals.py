@@ -59,12 +59,17 @@ def test_a_redirect_says_where_to_and_is_not_repeated():
     assert failure.message == "https://elsewhere.example/v1"
 
 
+def test_an_error_holds_nothing_that_no_database_stores():
+    failure = failure_of_body(b'{"error":{"message":"a\\u0000b","code":"c\\u0000d\\ud800"}}', status=400, headers={})
+    assert (failure.message, failure.code) == ("a\ufffdb", "c\ufffdd\ufffd")
+
+
 @pytest.mark.parametrize(
     "answer, title, sentence",
     [
         (error(404, 'model "tiny" not found'), "no such model", "It has no model of this name"),
         (whole({"detail": "Not Found"}, status=404), "not found", "check the path of its base URL"),
-        (Answer([], 307, {"Location": "http://169.254.169.254/"}), "request refused", "redirects to “http://169.254"),
+        (Answer([], 307, {"Location": "http://169.254.169.254/"}), "redirected", "redirects to “http://169.254"),
         (error(413, "Too big"), "conversation too long", "does not fit this model’s context"),
         (error(400, "Your credit balance is too low"), "no credit left", "top up the account"),
     ],

@@ -91,3 +91,15 @@ def test_a_character_that_no_database_stores_is_replaced():
     transcript = Transcript()
     transcript.fold([Delta(0, "a\0b")], 0)
     assert transcript.choice(0).text == "a\ufffdb"
+
+
+def test_thousands_of_repeated_proofs_are_saved_as_what_they_come_to():
+    transcript = Transcript(2)
+    flips = [Finish(0, "stop", "a"), Finish(0, "length", "b"), Garbled("json"), Garbled("too_long")] * 500
+    usages = [UsageSeen(Usage(1, number), "final_chunk") for number in range(500)]
+    transcript.fold([Opened(200, "terminator"), Delta(0, "x"), *flips, *usages], 0)
+    segment = transcript.cut_segment()
+    assert len(segment["proofs"]) < 10
+    rebuilt = Transcript.rebuild(2, [segment])
+    assert rebuilt.choices == transcript.choices
+    assert (rebuilt.usage(), rebuilt.garbled) == (transcript.usage(), transcript.garbled)

@@ -17,7 +17,7 @@ from chat.prompts import window_of
 from chat.settlement import Ending, proved_end, settle
 from chat.tokens import Estimate, Ratio, TokenMeter
 from chat.upstream.client import answer, counted_tokens
-from chat.upstream.contract import Call, Delta, Event, Failure, Finish
+from chat.upstream.contract import Call, Delta, Event, Failure
 from chat.upstream.profiles import profile
 
 logger = logging.getLogger(__name__)
@@ -168,10 +168,11 @@ class LiveCompletion(Watched):
         return wait if wait <= LONGEST_RETRY_WAIT else None
 
     def _take(self, events: list[Event]) -> None:
-        now = monotonic()
+        now, finished = monotonic(), len(self.transcript.finished)
         self.transcript.fold(events, now - self.began)
         deltas = [event for event in events if type(event) is Delta]
-        if any(delta.text or delta.reasoning for delta in deltas) or any(type(event) is Finish for event in events):
+        has_more = any(delta.text or delta.reasoning for delta in deltas)
+        if has_more or len(self.transcript.finished) > finished:
             self.progressed = now
         self.feed(deltas)
         for delta in deltas:

@@ -79,6 +79,7 @@ NO_PATH = (
     gettext_lazy("not found"),
     gettext_lazy("Nothing answers chats at this address. An administrator should check the path of its base URL."),
 )
+REDIRECTS = (gettext_lazy("redirected"), "")  # a sentence of ours says where to
 STOPS = {
     "administrator": gettext_lazy("An administrator stopped this reply. What had arrived is saved."),
     "revoked": gettext_lazy("The right to this model ended. What had arrived is saved."),
@@ -203,6 +204,8 @@ def _of_failed(message: Message, completion: Completion, can_continue: bool) -> 
 
 
 def _error_of(completion: Completion) -> tuple[str, str]:
+    if completion.error_code == "redirected":
+        return REDIRECTS
     if completion.reason in ("bad_request", "upstream"):
         if names_missing_model(completion.error_code, completion.error):
             return NO_MODEL

@@ -1,6 +1,5 @@
 """The Anthropic Messages dialect: named events, usage in two halves, roles that must alternate (wire-formats 4.9)."""
 
-import json
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -8,7 +7,7 @@ from chat.upstream import profiles
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Terminator, Turn, Usage
 from chat.upstream.failures import failure_in
-from chat.upstream.payloads import Payloads, count, name_in, text_in, within
+from chat.upstream.payloads import Payloads, count, document, name_in, text_in, within
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import alternating, as_list, as_turns, get, post, system_text
 
@@ -172,7 +171,7 @@ def models_requests(endpoint: Endpoint) -> list[HttpRequest]:
 
 def models(profile: Profile, body: bytes) -> list[ListedModel]:
     """Raises ValueError if the body is no list of models."""
-    listed = json.loads(body)
+    listed = document(body)
     entries = listed.get("data") if isinstance(listed, dict) else None
     if not isinstance(entries, list):
         raise ValueError("not a list of models")
@@ -191,7 +190,7 @@ def _sees(entry: dict) -> bool | None:
 
 
 def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
-    listed = json.loads(body)
+    listed = document(body)
     last = listed.get("last_id")
     if listed.get("has_more") is True and last and isinstance(last, str):
         return get(endpoint, "/v1/models", f"limit=1000&after_id={quote(last, safe='')}")
@@ -220,5 +219,5 @@ def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]
 
 def token_count(profile: Profile, body: bytes) -> int | None:
     """What was counted, or None if the body does not say."""
-    counted = json.loads(body)
+    counted = document(body)
     return count(counted.get("input_tokens")) if isinstance(counted, dict) else None

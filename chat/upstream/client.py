@@ -57,6 +57,8 @@ CANCEL_SECONDS = 2  # how long an upstream may take to hear that an answer is to
 SYNC_SECONDS = 8
 CONNECT_SECONDS = 5
 PROBE_SECONDS = 0.3
+PIECE = 16 * 1024  # bytes
+MAX_MODELS = 5000  # of a list; OpenRouter has some hundreds
 MAX_PAGES = 10  # of a list of models; a page has a thousand where that may be asked for
 CONTEXTS_AT_ONCE = 8
 
@@ -173,15 +175,26 @@ async def _body(response: httpx.Response, reader: Reader) -> AsyncIterator[list[
     reads = response.aiter_raw()
     try:
         async for data in reads:
-            if events := reader.feed(data):
-                yield events
-                if any(type(event) is Terminator for event in events):
-                    yield await _after_terminator(reads, reader)
-                    return
+            has_ended = False
+            async for piece in _in_pieces(data):
+                if events := reader.feed(piece):
+                    yield events
+                    has_ended = has_ended or any(type(event) is Terminator for event in events)
+            if has_ended:
+                yield await _after_terminator(reads, reader)
+                return
     except httpx.ReadError:
         yield [*reader.end()[:-1], BodyEnd(reset=True)]
     else:
         yield reader.end()
+
+
+async def _in_pieces(data: bytes) -> AsyncIterator[bytes]:
+    """A read may hold thousands of events, and everybody else waits while one piece is decoded."""
+    for start in range(0, len(data), PIECE):
+        if start:
+            await asyncio.sleep(0)
+        yield data[start : start + PIECE]
 
 
 async def _after_terminator(reads: AsyncIterator[bytes], reader: Reader) -> list[Event]:
@@ -194,7 +207,8 @@ async def _after_terminator(reads: AsyncIterator[bytes], reader: Reader) -> list
     try:
         async with asyncio.timeout(GRACE_SECONDS):
             async for data in reads:
-                events += reader.feed(data)
+                async for piece in _in_pieces(data):
+                    events += reader.feed(piece)
     except (TimeoutError, httpx.ReadError):
         pass
     return events + reader.end()
@@ -360,7 +374,7 @@ async def _list_models(endpoint: Endpoint, *, connect: float, total: float) -> l
     deadline = time.monotonic() + total
     for request in dialect.models_requests(endpoint):
         try:
-            listed = await _all_pages(request, endpoint, connect, deadline)
+            listed = (await _all_pages(request, endpoint, connect, deadline))[:MAX_MODELS]
             return await _with_contexts(listed, endpoint, connect, deadline)
         except UpstreamError as error:
             failure = failure or error.failure

@@ -207,7 +207,7 @@ def _said(value: object) -> str:
 def _code(error: dict) -> int | str | None:
     code = error.get("code", error.get("error_code"))
     if isinstance(code, str):
-        return mended(code[:100])
+        return mended(code[:100]).replace("\0", "\ufffd")
     return code if type(code) is int and abs(code) < 2**31 else None
 
 

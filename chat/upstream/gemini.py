@@ -1,6 +1,5 @@
 """The Gemini dialect: candidates of parts, usage on every chunk, and no end but the body's (wire-formats 4.10)."""
 
-import json
 import re
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -9,7 +8,7 @@ from chat.upstream import profiles
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Turn, Usage
 from chat.upstream.failures import failure_in
-from chat.upstream.payloads import Decoder, Payloads, count, name_in, text_in
+from chat.upstream.payloads import Decoder, Payloads, count, document, name_in, text_in
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import alternating, as_list, as_turns, get, post, system_text
 from chat.upstream.sse import MAX_EVENT, REFUSED, SentEvent
@@ -220,7 +219,7 @@ def models_requests(endpoint: Endpoint) -> list[HttpRequest]:
 
 def models(profile: Profile, body: bytes) -> list[ListedModel]:
     """Those that answer prompts. Raises ValueError if the body is no list of models."""
-    listed = json.loads(body)
+    listed = document(body)
     entries = listed.get("models") if isinstance(listed, dict) else None
     if not isinstance(entries, list):
         raise ValueError("not a list of models")
@@ -241,7 +240,7 @@ def _answers(entry: dict) -> bool:
 
 
 def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
-    token = json.loads(body).get("nextPageToken")
+    token = document(body).get("nextPageToken")
     if token and isinstance(token, str):
         return get(endpoint, "models", f"pageSize=1000&pageToken={quote(token, safe='')}")
     return None
@@ -271,5 +270,5 @@ def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]
 
 def token_count(profile: Profile, body: bytes) -> int | None:
     """What was counted, or None if the body does not say."""
-    counted = json.loads(body)
+    counted = document(body)
     return count(counted.get("totalTokens")) if isinstance(counted, dict) else None

@@ -4,14 +4,13 @@ KoboldCpp streams it as events named `message`, and can be told to stop; KoboldA
 if asked, and never says why it ended. Who sends a thread must render it as text first: see templates.
 """
 
-import json
 from collections.abc import Mapping
 
 from chat.upstream import koboldcpp, profiles, templates
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Turn, Usage
 from chat.upstream.failures import failure_in
-from chat.upstream.payloads import Payloads, count, name_in, text_in
+from chat.upstream.payloads import Payloads, count, document, name_in, text_in
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import as_list, as_turns, get, post
 
@@ -97,7 +96,7 @@ def models_requests(endpoint: Endpoint) -> list[HttpRequest]:
 
 def models(profile: Profile, body: bytes) -> list[ListedModel]:
     """The one that is loaded, if any. Raises ValueError if the body does not say."""
-    told = json.loads(body)
+    told = document(body)
     told = told if isinstance(told, dict) else {}
     entries = told.get("data")  # of its OpenAI dialect
     if isinstance(entries, list):

@@ -1,9 +1,7 @@
 """What KoboldCpp offers beside the dialects that it speaks: counting, cancelling, the length of its context."""
 
-import json
-
 from chat.upstream.contract import Call, Endpoint, HttpRequest
-from chat.upstream.payloads import count
+from chat.upstream.payloads import count, document
 from chat.upstream.sending import get, post
 
 
@@ -25,6 +23,6 @@ def context_request(endpoint: Endpoint) -> HttpRequest:
 
 def value(body: bytes) -> int | None:
     """The figure in an answer to any of these; a failure is told as -1."""
-    told = json.loads(body)
+    told = document(body)
     figure = count(told.get("value")) if isinstance(told, dict) else None
     return figure if figure is not None and figure >= 0 else None

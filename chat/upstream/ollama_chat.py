@@ -3,7 +3,6 @@
 Better than its OpenAI dialect, which swallows an error in the middle of an answer (Q12) and knows no context length.
 """
 
-import json
 from collections.abc import Mapping
 
 from chat.upstream import profiles
@@ -11,7 +10,7 @@ from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Terminator, Turn, Usage
 from chat.upstream.failures import failure_in
 from chat.upstream.lines import LineDecoder
-from chat.upstream.payloads import Decoder, Payloads, count, name_in, text_in
+from chat.upstream.payloads import Decoder, Payloads, count, document, name_in, text_in
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import as_list, get, post
 
@@ -108,7 +107,7 @@ def models_requests(endpoint: Endpoint) -> list[HttpRequest]:
 
 def models(profile: Profile, body: bytes) -> list[ListedModel]:
     """Raises ValueError if the body is no list of models."""
-    listed = json.loads(body)
+    listed = document(body)
     entries = listed.get("models") if isinstance(listed, dict) else None
     if not isinstance(entries, list):
         raise ValueError("not a list of models")
@@ -126,7 +125,7 @@ def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
 
 def context_length(body: bytes) -> int | None:
     """What the model was made for. It is run with `num_ctx`, 4,096 or so unless more is asked for, as we do."""
-    shown = json.loads(body)
+    shown = document(body)
     info = shown.get("model_info") if isinstance(shown, dict) else None
     lengths = (count(info[name]) for name in info if name.endswith(".context_length")) if isinstance(info, dict) else ()
     return next((length for length in lengths if length), None)

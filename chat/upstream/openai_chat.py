@@ -4,7 +4,6 @@ Spoken by most upstreams, each in its own way: the facts that differ are in prof
 whatever the profile, since proxies mix the ways. Q-numbers are those of wire-formats section 1.
 """
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -23,7 +22,7 @@ from chat.upstream.contract import (
     Usage,
 )
 from chat.upstream.failures import failure_in, scrubbed
-from chat.upstream.payloads import Payloads, amount, count, first_count, name_in, within
+from chat.upstream.payloads import Payloads, amount, count, document, first_count, name_in, within
 from chat.upstream.profiles import Profile
 from chat.upstream.sending import as_turns, get, post
 
@@ -216,7 +215,7 @@ def models_requests(endpoint: Endpoint) -> list[HttpRequest]:
 
 def models(profile: Profile, body: bytes) -> list[ListedModel]:
     """Raises ValueError if the body is no list of models. The lists of Ollama and LM Studio can be read, too."""
-    listed = json.loads(body)
+    listed = document(body)
     if isinstance(listed, dict):
         listed = listed["data"] if isinstance(listed.get("data"), list) else listed.get("models")
     if not isinstance(listed, list):
@@ -226,7 +225,7 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
 
 def _listed(entry: dict) -> ListedModel | None:
     name = name_in(next((entry[key] for key in ("id", "key", "model", "name") if key in entry), ""))
-    if not name or entry.get("type") == "embedding":
+    if not name or entry.get("type") in ("embedding", "embeddings"):
         return None
     provider = entry.get("top_provider") if isinstance(entry.get("top_provider"), dict) else {}
     pricing = entry.get("pricing") if isinstance(entry.get("pricing"), dict) else {}
@@ -269,6 +268,7 @@ def _context_length(entry: dict, provider: dict) -> int | None:
         entry.get("max_model_len"),
         entry.get("max_input_tokens"),
         within(entry, "meta", "n_ctx"),
+        entry.get("loaded_context_length"),  # LM Studio, before 0.4
         config,
     )
     return min((length for value in told if (length := count(value)) and length > 0), default=None)
@@ -325,7 +325,7 @@ def count_request(endpoint: Endpoint, model: str, prompt: str | tuple[Turn, ...]
 
 def token_count(profile: Profile, body: bytes) -> int | None:
     """What was counted, in whichever of the places where it may stand; None if the body does not say."""
-    counted = json.loads(body)
+    counted = document(body)
     if not isinstance(counted, dict):
         return None
     listed = counted.get("tokens")

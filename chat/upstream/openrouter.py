@@ -3,11 +3,10 @@
 It knows a generation some seconds after its end; until then, and for ever of what it never knew, it says 404.
 """
 
-import json
 from urllib.parse import urlencode
 
 from chat.upstream.contract import Endpoint, HttpRequest, Usage
-from chat.upstream.payloads import amount, count
+from chat.upstream.payloads import amount, count, document
 from chat.upstream.sending import get
 
 GENERATION = "gen-"  # what its ids begin with; a proxy's or a vendor's own cannot be looked up
@@ -21,7 +20,7 @@ def lookup_request(endpoint: Endpoint, request_id: str) -> HttpRequest | None:
 
 def looked_up(body: bytes) -> Usage | None:
     """By the model's own tokenizer, which is what is billed. Raises ValueError if it is no JSON."""
-    told = json.loads(body)
+    told = document(body)
     figures = told.get("data") if isinstance(told, dict) else None
     if not isinstance(figures, dict):
         return None

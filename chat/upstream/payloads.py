@@ -27,6 +27,7 @@ from chat.upstream.surrogates import Mender, mended
 from chat.upstream.thinking import ThinkTag
 
 MAX_TOKENS = 100_000_000  # more is no count
+MOST_ZEROS = 30  # before or behind the point: with more it is no money
 MAX_NAME = 200  # characters of a model's name, in any list of models
 MAX_REASON = 500  # characters, where a sentence stands for one
 FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")  # what a stream begins with, and JSON never
@@ -205,6 +206,14 @@ class Payloads:
         return [delta for delta in held.values() if delta.text or delta.reasoning]
 
 
+def document(body: bytes) -> object:
+    """Of a body that is one, and none of a model's answers. Raises ValueError if it is no JSON, or too deep."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 # Figures, whoever wrote them
 
 
@@ -250,4 +259,4 @@ def amount(value: object) -> Decimal | None:
         money = Decimal(str(value))
     except InvalidOperation:
         return None
-    return money if money.is_finite() and money >= 0 else None
+    return money if money.is_finite() and money >= 0 and abs(money.adjusted()) <= MOST_ZEROS else None

@@ -377,7 +377,7 @@ PROFILES: dict[str, Profile] = {
         usage_place="final_chunk",
         reasoning=("reasoning", "reasoning_content", "<think>"),
         errors=("nested", "in_stream", "hidden"),
-        model_paths=("/api/v1/models", "models"),
+        model_paths=("/api/v1/models", "/api/v0/models", "models"),
         close_stops=True,
         timers=LOCAL,
     ),

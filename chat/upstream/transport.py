@@ -8,6 +8,7 @@ the socket at once, and no timers of its own.
 import functools
 import ssl
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import certifi
@@ -89,12 +90,34 @@ class _Body(httpx.AsyncByteStream):
         self._response.close()
 
 
+class _Protocol(ResponseHandler):
+    """Reads an answer's head before what came with it: what is broken there would take head and text along."""
+
+    def data_received(self, data: bytes) -> None:
+        end = data.find(b"\r\n\r\n") + 4 if data.startswith(b"HTTP/") else 0
+        if 4 <= end < len(data):
+            super().data_received(data[:end])
+            data = data[end:]
+        super().data_received(data)
+
+    def set_exception(self, exc: Any, *cause: Any) -> None:
+        """Also for whoever reads the body: after a chunk that is none nobody else would tell, and nothing comes."""
+        body = self._payload
+        super().set_exception(exc, *cause)
+        if body is not None and not body.is_eof():
+            body.set_exception(exc)
+
+
 class _Connector(aiohttp.TCPConnector):
     """What is not kept is aborted: a polite end waits for a peer that may not read.
 
-    With TLS for its farewell, up to 30 s; for what is left of a long prompt, for ever. aiohttp has no other place for
-    it than this method, which is its own: tests say whether it is still called.
+    With TLS for its farewell, up to 30 s; for what is left of a long prompt, for ever. aiohttp has no other places for
+    this than a method and a field of its own: tests say whether they are still used.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = functools.partial(_Protocol, loop=self._loop)
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         if should_close or protocol.should_close:

@@ -164,7 +164,7 @@ def list_again(request: HttpRequest, pk: int) -> HttpResponse:
 def offer(request: HttpRequest, pk: int) -> HttpResponse:
     """Which models people can choose: those ticked, or all, or none."""
     one = provider_for(request.user, pk)
-    wanted = [int(model) for model in request.POST.getlist("model") if model.isdecimal()]
+    wanted = [int(model) for model in request.POST.getlist("model") if model.isdecimal() and len(model) < 19]
     chosen = {"all": Q(), "none": Q(pk__in=[])}.get(request.POST.get("which", ""), Q(pk__in=wanted))
     with transaction.atomic():
         before = one.models.filter(enabled=True).count()

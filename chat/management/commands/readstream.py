@@ -1,6 +1,7 @@
 """Shows what is read of a captured response body, by the very code that reads live answers."""
 
 import json
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, help="the bytes of the body, as they came")
         parser.add_argument("--profile", required=True, help=f"who sent it: {', '.join(PROFILES)}")
         parser.add_argument("--kind", choices=["answer", "models", "token_count"], default="answer")
-        parser.add_argument("--n", type=int, default=1, help="how many choices were asked for")
+        parser.add_argument("--n", type=_choices, default=1, help="how many choices were asked for")
         parser.add_argument("--status", type=int, default=200, help="the response's HTTP status")
         parser.add_argument("--content-type", help="its Content-Type; by default what the body looks like")
 
@@ -39,6 +40,12 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(f"{file} cannot be read as {kind}: {error}.", returncode=2) from None
         self.stdout.write(json.dumps(seen, ensure_ascii=False, indent=1))
+
+
+def _choices(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text} is no number of choices")
+    return int(text)
 
 
 def _body(file: Path) -> bytes:
