@@ -133,7 +133,7 @@ def context_length(body: bytes) -> int | None:
 
 def sees(body: bytes) -> bool | None:
     """Of the same answer; older servers do not tell it."""
-    shown = json.loads(body)
+    shown = document(body)
     capabilities = shown.get("capabilities") if isinstance(shown, dict) else None
     return "vision" in capabilities if isinstance(capabilities, list) else None
 

@@ -236,9 +236,11 @@ def name_in(value: object) -> str:
     return name if name.strip() and name.isprintable() and len(name) <= MAX_NAME else ""
 
 
-def within(figures: object, group: str, name: str) -> object:
-    details = figures.get(group) if type(figures) is dict else None
-    return details.get(name) if type(details) is dict else None
+def within(figures: object, *names: str) -> object:
+    """What stands there, one name within the other; None where there is no such thing."""
+    for name in names:
+        figures = figures.get(name) if type(figures) is dict else None
+    return figures
 
 
 def first_count(*values: object) -> int | None:
