@@ -8,15 +8,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from typing import Literal
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 
 from chat.models import Completion, Hold, Presence, Provider, Segment, UsageEntry
 from chat.models.budget import TOKENS
 
 MOST = 100  # are shown, the oldest first
-PACE_OVER = 20  # segments, of which there are at most four a second
+PACED = 40  # of them, the oldest, second by second
+PACE_SECONDS = 15
+A_SECOND = 4  # segments at most
+PACE_OVER = 5 * A_SECOND
 SILENT = timedelta(seconds=5)
 RECENT = timedelta(minutes=10)
 MOST_ENDED = 8
@@ -29,6 +34,7 @@ State = Literal["queued", "waiting", "thinking", "arriving", "silent", "stopping
 class Underway:
     """One of them. `rate` is in tokens per second, None where nothing tells it; `held` by currency.
 
+    `pace`: tokens in each of the last seconds, the oldest first; empty where nothing has come.
     `place` in the queue of a provider that allows few streams at once, 0 where there is none; `sockets`: how many
     pages its person has open.
     """
@@ -40,6 +46,7 @@ class Underway:
     silent: timedelta
     tokens: int
     rate: float | None
+    pace: tuple[int, ...]
     held: dict[str, Decimal]
     sockets: int
 
@@ -81,9 +88,17 @@ def look(now: datetime) -> Now:
         people=Count("person", distinct=True), sockets=Sum("sockets")
     )
     shown = list(_unsettled())
-    places, held, sockets = _places(shown), _held(shown), _sockets(shown)
+    places, held, sockets, paces = _places(shown), _held(shown), _sockets(shown), _paces(shown, now)
     items = [
-        _item(one, now, places.get(one.pk, 0), held.get(one.pk, {}), sockets.get(one.person_id, 0)) for one in shown
+        _item(
+            one,
+            now,
+            place=places.get(one.pk, 0),
+            held=held.get(one.pk, {}),
+            sockets=sockets.get(one.person_id, 0),
+            pace=tuple(paces.get(one.pk, ())),
+        )
+        for one in shown
     ]
     return Now(items, counts.get(Status.LIVE, 0), counts.get(Status.QUEUED, 0), there["people"], there["sockets"] or 0)
 
@@ -110,18 +125,16 @@ _OF_LAST = ("number", "output_tokens", "is_thinking", "saved")
 _OF_EARLIER = ("output_tokens", "saved")
 
 
-def _item(one: Completion, now: datetime, place: int, held: dict[str, Decimal], sockets: int) -> Underway:
+def _item(one: Completion, now: datetime, **more) -> Underway:
     silent = max(now - one.last_saved, timedelta(0)) if one.last_saved else timedelta(0)
     return Underway(
         completion=one,
         state=_state(one, silent),
-        place=place,
         since=max(now - one.created, timedelta(0)),
         silent=silent,
         tokens=one.last_output_tokens or 0,
         rate=_rate(one, silent),
-        held=held,
-        sockets=sockets,
+        **more,
     )
 
 
@@ -145,6 +158,24 @@ def _rate(one: Completion, silent: timedelta) -> float | None:
         return 0.0
     seconds = (one.last_saved - one.earlier_saved).total_seconds()
     return max(one.last_output_tokens - one.earlier_output_tokens, 0) / seconds if seconds > 0 else None
+
+
+def _paces(shown: Iterable[Completion], now: datetime) -> dict[int, list[int]]:
+    """By completion, of which only the last segments are read, however long it has been live."""
+    live = [one for one in shown if one.last_number is not None][:PACED]
+    if not live:
+        return {}
+    lately = (Q(completion=one.pk, number__gt=one.last_number - PACE_SECONDS * A_SECOND) for one in live)
+    rows = Segment.objects.filter(reduce(or_, lately)).order_by("completion", "number")
+    paces = {one.pk: [0] * PACE_SECONDS for one in live}
+    before: dict[int, int] = {}
+    for pk, number, tokens, saved in rows.values_list("completion", "number", "output_tokens", "saved"):
+        ago = int((now - saved).total_seconds())
+        new = tokens - before.get(pk, 0 if number == 1 else tokens)
+        if 0 <= ago < PACE_SECONDS:
+            paces[pk][PACE_SECONDS - 1 - ago] += max(new, 0)
+        before[pk] = tokens
+    return paces
 
 
 def _places(shown: Iterable[Completion]) -> dict[int, int]:

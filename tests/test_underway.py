@@ -11,9 +11,11 @@ from django.utils import timezone
 from chat import underway
 from chat.live.queueing import begin
 from chat.models import Completion, Presence, Process, Provider, Segment
+from chat.templatetags.underway_words import bars
 from tests import books
 
 pytestmark = pytest.mark.django_db
+NOW = timezone.now()  # for all who look: no test is of elapsed time
 
 
 def live(*saved: tuple[int, float], thinking: bool = False, who: str = "alice") -> Completion:
@@ -21,14 +23,14 @@ def live(*saved: tuple[int, float], thinking: bool = False, who: str = "alice") 
     completion = books.ask(books.model(f"model-{Completion.objects.count()}"), who=who).completions[0]
     assert begin(completion.pk, Process.objects.create().pk)
     for number, (tokens, ago) in enumerate(saved, 1):
-        when = timezone.now() - timedelta(seconds=ago)
+        when = NOW - timedelta(seconds=ago)
         row = {"number": number, "content": "{}", "output_tokens": tokens, "is_thinking": thinking, "saved": when}
         Segment.objects.create(completion=completion, **row)
     return completion
 
 
 def seen() -> list[underway.Underway]:
-    return underway.look(timezone.now()).items
+    return underway.look(NOW).items
 
 
 def test_each_says_what_it_does_and_how_fast_it_has_lately_been():
@@ -43,6 +45,13 @@ def test_each_says_what_it_does_and_how_fast_it_has_lately_been():
     assert [item.rate and round(item.rate) for item in items] == [None, 50, 10, 0, None]
 
 
+def test_its_pace_is_what_came_in_each_of_the_last_seconds():
+    live((10, 14), (30, 2.5), (35, 2.2), (50, 0.5))
+    live((100, 60), (900, 20))
+    assert [item.pace[:2] + item.pace[-3:] for item in seen()] == [(10, 0, 25, 0, 15), (0, 0, 0, 0, 0)]
+    assert bars((0, 10, 5)) == [(4, 0, 16), (8, 8, 8)] and bars(()) == []
+
+
 def test_what_it_holds_counts_once_and_who_is_there_is_counted():
     books.budget("5", account=books.account())
     books.budget("9")
@@ -53,7 +62,7 @@ def test_what_it_holds_counts_once_and_who_is_there_is_counted():
     assert item.held == {"USD": held} and held > Decimal(0) and item.sockets == 0
     Presence.record(completion.person_id, Process.objects.create().pk, 2)
     Presence.record(completion.person_id, Process.objects.create(dead=True).pk, 7)
-    now = underway.look(timezone.now())
+    now = underway.look(NOW)
     assert (now.items[0].sockets, now.people, now.sockets, now.held) == (2, 1, 2, {"USD": held})
 
 
@@ -84,5 +93,5 @@ def test_more_than_are_shown_are_counted(monkeypatch):
     monkeypatch.setattr(underway, "MOST", 2)
     for _ in range(3):
         live()
-    now = underway.look(timezone.now())
+    now = underway.look(NOW)
     assert (len(now.items), now.live, now.unshown) == (2, 3, 1)

@@ -1,5 +1,6 @@
 """Administrators watch: what is queued and arriving, of which they may stop any, and whether the books agree."""
 
+import shutil
 import uuid
 
 from playwright.sync_api import expect
@@ -132,6 +133,7 @@ def test_a_refusal_reaches_the_webhook_once_though_two_processes_could_tell_it(t
     root, alice = administrator(first), first.visitor("alice")
     upstream.script("/hook", Answer([], content_type="text/plain"))
     refused(first, upstream, root, alice)
+    shutil.copy(first.folder / "keys", second.folder / "keys")  # as CHAT_KEYS is the same for all processes
     wake(root, first, second, first)
     wait_for(lambda: first.rows("SELECT 1 FROM chat_delivery WHERE done IS NOT NULL"))
     assert len(calls(upstream)) == 1

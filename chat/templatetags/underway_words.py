@@ -95,6 +95,14 @@ def per_second(rate: float | None) -> str:
 
 
 @register.filter
+def bars(pace: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """Left edge, top and height of each, on 16 × 4 for each second: the fastest second is the whole height."""
+    most = max(pace, default=0) or 1
+    heights = [-(-16 * tokens // most) for tokens in pace]
+    return [(4 * number, 16 - height, height) for number, height in enumerate(heights) if height]
+
+
+@register.filter
 def amounts(held: dict[str, Decimal]) -> str:
     return " · ".join(money(amount, currency) for currency, amount in sorted(held.items()) if currency != FREE) or "–"
 
