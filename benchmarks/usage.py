@@ -27,7 +27,7 @@ ENTRIES = 10_000_000
 SMALL = 10_000
 ROUNDS = 5
 SETTLEMENTS = 200
-PATIENCE = 30  # seconds for a query over the raw entries
+PATIENCE = 10  # seconds for a query over the raw entries
 TARGET = "<= 300 ms"
 SUMS = (
     "input_tokens cached_tokens output_tokens reasoning_tokens estimated_input estimated_output"

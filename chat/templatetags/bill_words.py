@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from chat.accounting.reconciliation import Billed, Comparison, Line
-from chat.templatetags.money import grouped, sum_of_money
+from chat.templatetags.money import grouped, money, sum_of_money
 
 register = template.Library()
 
@@ -24,7 +24,12 @@ def difference(line: Line, found: Comparison) -> str:
     if not off:
         return "0"
     sign = "+" if off > 0 else "−"
-    return sign + (sum_of_money(abs(off), found.currency) if found.has_costs else grouped(int(abs(off))))
+    return sign + (money(abs(off), found.currency) if found.has_costs else grouped(int(abs(off))))
+
+
+def _dear(line: Line) -> bool:
+    """Whether it costs another sum by more than a hundredth: providers round each reply, or each day."""
+    return bool(line.cost_off) and abs(line.cost_off) * 100 > line.billed.cost
 
 
 @register.simple_tag
@@ -32,7 +37,11 @@ def meaning(line: Line) -> str:
     if line.model is None:
         return _("This site knows no such model: used elsewhere by the same account?")
     if not line.differs:
-        return _("agrees")
+        return (
+            _("The tokens agree, the cost does not: is the price right, and in this currency?")
+            if _dear(line)
+            else _("agrees")
+        )
     if not line.ours.replies:
         return _("Nothing of it went through this site.")
     if not line.billed.tokens:
