@@ -4,10 +4,11 @@ A conversation has the same id whenever the same person brings it in: a second t
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID, uuid4, uuid5
 
+from django.conf import settings
 from django.db import transaction
 
 from chat import index
@@ -23,6 +24,8 @@ from chat.words import folded
 BATCH = 30  # messages in one transaction: some 20 ms, most of them for the index
 BATCH_CHARACTERS = 40_000
 MOST_TAGS = 50
+SECONDS = 15  # for one file: other imports wait for it
+PATIENCE = 3  # files of one conversation that took too long; then none is read any more
 NAMESPACE = UUID("6f1b1f0e-5c39-4a4e-9d0a-7a4b6f6f0c11")
 
 
@@ -48,8 +51,10 @@ def store(person: Person, foreign: Foreign, stored: Stored, close: Act) -> Itera
     stored.messages = len(new)
     known = _known(here) if here and new else {}
     files: dict[str, File] = {}
+    tiring = 0
     for name in dict.fromkeys(name for message in new for name in message.files if name in foreign.files):
-        files[name] = _read(person, foreign.files[name])
+        files[name] = _read(person, foreign.files[name], is_tired=tiring >= PATIENCE)
+        tiring += files[name].refusal in ("slow", "memory")
         yield partial(_keep_file, files[name])
     left = len(new)
     for batch in _batches(new):
@@ -59,10 +64,12 @@ def store(person: Person, foreign: Foreign, stored: Stored, close: Act) -> Itera
         yield partial(_in_one, close)
 
 
-def _read(person: Person, told: ForeignFile) -> File:
+def _read(person: Person, told: ForeignFile, *, is_tired: bool) -> File:
     """As if it were attached now: its bytes are written, its row is not. What cannot be read is only named."""
     try:
-        if not told.content:
+        if is_tired:
+            raise Unreadable("slow")
+        if not told.content or len(told.content) > settings.FILE_MAX_BYTES:
             raise Unreadable("damaged")
         found, content = _extracted(told)
         file = File.written(person, told.name, found, content)
@@ -76,7 +83,7 @@ def _extracted(told: ForeignFile) -> tuple[Extract, bytes]:
     beside = place_of(uuid4()).with_suffix(".part")
     put(beside, told.content)
     try:
-        found = extract(beside, told.name, limits())
+        found = extract(beside, told.name, replace(limits(), seconds=SECONDS, cpu_seconds=SECONDS))
         return found, found.image or told.content
     finally:
         beside.unlink(missing_ok=True)
