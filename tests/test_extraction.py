@@ -39,6 +39,7 @@ def why(read, *args, **limits) -> str:
         "Grüße, 世界\n".encode("utf-16"),
         "Grüße, 世界\r\n".encode("utf-32"),
         b"Gr\xfc\xdfe aus dem Schwarzwald, sch\xf6ne Gr\xfc\xdfe auch an die anderen, und bis bald.",
+        "Grüße, kurz, und ça".encode("latin-1"),
         "今天天气很好，我们去公园散步吧。数据结构与算法分析，操作系统原理。".encode("gb18030"),
         "plain ascii, which is nearly every program".encode("utf-16-le"),
     ],

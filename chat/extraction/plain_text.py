@@ -1,6 +1,7 @@
 """Plain text of whatever usual encoding."""
 
 import codecs
+import re
 import unicodedata
 from typing import BinaryIO
 
@@ -8,6 +9,9 @@ from chat.extraction.contract import Extract, Limits, Unreadable
 
 SAMPLE = 256 * 1024  # bytes that tell an encoding
 MOST_CONTROLS = 0.01  # of all characters: text has tabs and line ends, and next to nothing else of the kind
+MOST_ALONE = 0.75
+_HIGH = re.compile(rb"[\x80-\xff]+")
+_ACCENTED = re.compile(rb"[\x85\x91-\x97\xa0-\xff]")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -55,11 +59,19 @@ def _wide(content: bytes) -> str:
     raise Unreadable("unknown")
 
 
+def _is_western(sample: bytes) -> bool:
+    """Letters with accents stand alone among others. Statistics of a short text take them, with a letter, for Han."""
+    runs = _HIGH.findall(sample)
+    return sum(map(bool, map(_ACCENTED.fullmatch, runs))) > MOST_ALONE * len(runs)
+
+
 def _encoding(content: bytes) -> str:
     from charset_normalizer import from_bytes
 
     if b"\0" in content[:SAMPLE]:
         return _wide(content)
+    if _is_western(content[:SAMPLE]):
+        return "cp1252"
     best = from_bytes(content[:SAMPLE]).best()
     if best is None:
         raise Unreadable("unknown")
