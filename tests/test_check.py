@@ -154,6 +154,7 @@ def test_an_answer_in_one_piece_is_told(upstream: ScriptedUpstream) -> None:
         (error(404, "model tiny not found"), "bad_request"),
         (whole({"error": {"message": "no", "code": 500}}), "upstream"),
         (error(429, "slow down", kind="rate_limit_exceeded"), "rate_limited"),
+        (Answer([Send(b"<html>Sign in</html>")], content_type="text/html"), "upstream"),
     ],
 )
 def test_trouble_is_told_and_nothing_more_is_tried(answer: Answer, kind: str, upstream: ScriptedUpstream) -> None:

@@ -93,6 +93,11 @@ class Seen:
         self.texts[delta.index] = self.texts.get(delta.index, "") + delta.text
 
     @property
+    def is_no_answer(self) -> bool:
+        """A page, perhaps: nothing of it could be read."""
+        return self.garbled and not self.pieces and not self.finished
+
+    @property
     def end(self) -> End:
         if self.garbled:
             return "garbled"
@@ -150,6 +155,8 @@ async def _check(endpoint: Endpoint, model: str, seconds: float) -> Report:
 
 async def _test(call: Call, report: Report) -> None:
     await _read(call, report.seen)
+    if report.seen.is_no_answer and report.failure is None:
+        report.seen.failure = Failure("upstream", "What came is no answer.", "no_json")
     if seen := report.seen.usage:
         report.usage, report.usage_place = seen.usage, seen.place
         report.usage_is_trusted = trusted(profiles.profile(call.endpoint.profile), seen.usage)
