@@ -174,7 +174,8 @@ def test_who_takes_too_long_or_too_much_is_ended(read) -> None:
     large = made.image("PNG", (6000, 6000))
     assert why(read, large, "a.png", seconds=0.05) == "slow"
     assert why(read, large, "a.png", memory_bytes=120 * 2**20) == "memory"
-    assert why(read, made.word(*["word " * 500] * 4000), "a.docx", cpu_seconds=1) == "slow"
+    endless = made.word(*["word " * 500] * 4000)
+    assert why(read, endless, "a.docx", cpu_seconds=1, characters=10**9) == "slow"
     assert not psutil.Process(os.getpid()).children(recursive=True)
 
 
