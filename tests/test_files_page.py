@@ -57,6 +57,7 @@ def test_a_person_attaches_sends_opens_reloads_and_edits(sit_down, alice, upstre
     expect(chips(reader).nth(1)).to_contain_text("heat.py")
     expect(reader.page.locator("#chips progress")).to_have_count(0)
     expect(chips(reader).nth(1)).to_contain_text("12 bytes, ≈ 5 tokens")
+    expect(reader.page.locator("#cost")).to_contain_text("tokens")
     reader.send("What is it?").settled()
     expect(chips(reader)).to_have_count(0)
     reader.page.reload()

@@ -1,6 +1,6 @@
 // Files of the next message: sent up as soon as they are chosen, pasted or dropped, and shown as chips until they go.
 // Loaded when the first one comes, or one is opened.
-import { attached, box, drafts, filesDraft, form, say } from "./composer.js";
+import { attached, box, drafts, filesDraft, forecast, form, say } from "./composer.js";
 
 const { address, most, bytes } = attached.dataset;
 const chips = document.getElementById("chips"), blind = document.getElementById("blind");
@@ -135,6 +135,7 @@ function look() {
 new MutationObserver(() => {
   drafts.write(filesDraft(), [...chips.querySelectorAll("[name=file]")].map(file => file.value).join(" "));
   look();
+  forecast();
 }).observe(chips, { childList: true });
 models.addEventListener("change", () => setTimeout(look));
 

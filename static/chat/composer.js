@@ -136,10 +136,10 @@ export function write(text) {
 const cost = document.getElementById("cost");
 let due, asked;
 
-function forecast() {
+export function forecast() {
   clearTimeout(due);
   asked?.abort();
-  if (!box.value.trim()) return void (cost.textContent = "");
+  if (!hasSomething()) return void (cost.textContent = "");
   due = setTimeout(async () => {
     asked = new AbortController();
     const body = new FormData(form);
