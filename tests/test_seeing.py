@@ -72,7 +72,7 @@ def test_turns_that_are_joined_keep_their_images(name: str) -> None:
     assert r"a\n\nb" in sent
 
 
-@pytest.mark.parametrize("name", ["llamacpp", "koboldcpp", "vllm", "llamacpp_python", "kobold_native"])
+@pytest.mark.parametrize("name", ["llamacpp", "koboldcpp", "vllm", "kobold_native"])
 def test_what_counts_text_only_is_not_asked_about_images(name: str) -> None:
     count = DIALECTS[profile(name).dialect].count_request
     assert count(Endpoint("http://host:1", name), "m", TURNS) is None
