@@ -114,6 +114,7 @@ def test_every_string_is_translated_and_none_is_a_guess():
         "%(percent)s %%",
     }
     wordless |= {"< %(least)s", "< %(least)s %%", "%(when)s: %(how_much)s", ", ", ": ", "webhook", "Webhook"}
+    wordless |= {"PDF", "≈ %(tokens)s"}
     wordless |= {"%(state)s, %(answers)s", "%(person)s, %(model)s: %(outcome)s, %(tokens)s"}
     bare = [entry.said.text for entry in entries() if not all(re.search(HAN, text) for text in entry.texts)]
     assert set(bare) == wordless
@@ -171,7 +172,7 @@ TERMS = {
 
 @pytest.mark.parametrize("english", TERMS)
 def test_one_word_for_one_thing(english):
-    no_words = r"%\(\w+\)|https?://\S+|\w+:\w+"
+    no_words = r"%\(\w+\)|\{\w+\}|https?://\S+|\w+:\w+"
     about_it = [e for e in entries() if re.search(rf"\b({english})\b", re.sub(no_words, "", e.said.text), re.I)]
     assert about_it, "nothing speaks of it"
     assert [entry.said.text for entry in about_it if not re.search(TERMS[english], entry.texts[0])] == []
@@ -197,7 +198,8 @@ NAMES |= {word for profile in PROFILES.values() for word in re.findall("[A-Za-z-
 NAMES |= {"URL", "API", "HTTP", "TLS", "LM", "Studio", "http", "https", "ms"}
 NAMES |= {"USD", "EUR", "CNY", "GBP", "ISO", "CSV", "UTF", "JSON", "MB", "KB", "zip", "tokens", "Markdown"}
 NAMES |= {"ChatGPT", "Open", "WebUI", "LibreChat", "html", "md", "txt", "json", "JavaScript"}
-NAMES |= {"Ctrl", "Mac", "Top", "Min"}
+NAMES |= {"Ctrl", "Mac", "Top", "Min", "Webhook", "webhook", "auditusage"}
+NAMES |= {"PDF", "Word", "Excel", "PowerPoint", "OpenDocument", "Office", "HEIC", "JPEG", "PNG", "docx", "pptx", "MiB"}
 # What the script fills in, addresses, and variables.
 NO_WORDS = r"\{\w+\}|\w[\w-]*(?:[./:]+[\w-]+)+|[A-Za-z]+(?:_[A-Za-z]+)+"
 SPOKEN = {"aria-label", "title", "placeholder", "alt"}

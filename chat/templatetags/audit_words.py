@@ -1,7 +1,8 @@
 """The audit in words: what was done to what, by whom, and what stood there before. People by today's names."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 
 from django import template
 from django.utils import timezone
@@ -11,12 +12,18 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
-from chat.models import Account, AuditEntry, Person
+from chat.accounting.reports import purposes
+from chat.models import Account, Alert, AuditEntry, Budget, Person
+from chat.models.budget import TOKENS
 from chat.models.money import FREE
+from chat.templatetags.money import tokens_of
+from chat.templatetags.report_words import long_day
+from chat.upstream.profiles import PROFILES
 
 register = template.Library()
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+\d\d:\d\d$")
+FROM = re.compile(r"(?:usage of|from) (\d{4}-\d\d-\d\d)$")
 NUMBERED = re.compile(r"\b(person|account) (\d{1,18})\b")
 
 # What an entry's key begins with, by what is chosen on the page.
@@ -137,6 +144,14 @@ VALUES = {
     "": pgettext_lazy("a setting", "empty"),
     None: pgettext_lazy("a setting", "none"),
 }
+# What is one of a few words, by its field.
+CHOICES = {
+    "period": dict(Budget.Period.choices),
+    "unit": {TOKENS: gettext_lazy("tokens")},
+    "profile": {name: profile.label for name, profile in PROFILES.items()},
+    "secret": {"made": pgettext_lazy("a secret", "made")},
+}
+LIMITS = ("soft", "hard", "amount")  # what a budget counts in
 
 
 def names_in(entries: list[AuditEntry]) -> dict[str, str]:
@@ -165,8 +180,38 @@ def who_did(entry: AuditEntry) -> str:
 
 
 @register.simple_tag
-def named(text: str, names: dict[str, str]) -> str:
+def subject_of(entry: AuditEntry, names: dict[str, str]) -> str:
+    """What it was done to, from the words in which it was written; nothing where the changes say all of it."""
+    text = _named(entry.subject, names)
+    match entry.key.split(" ")[0], text.rsplit(", ", 2):
+        case "budget", [whose, period, unit]:
+            whose = _("everybody") if whose == "everybody" else whose
+            return pgettext("between facts", ", ").join([whose, _choice("period", period), _choice("unit", unit)])
+        case "price", [*_model, day] if FROM.match(day):
+            names = {"model": text.rpartition(", ")[0], "day": _day(day)}
+            return _("%(model)s, from %(day)s") % names
+        case "completion", _words:
+            return _("Reply %(number)s") % {"number": entry.key.split(" ")[-1]}
+        case "alert", _words:
+            kind = text.partition(":")[0]
+            return str(dict(Alert.Kind.choices).get(kind, text))
+        case "usageday", [day] if FROM.match(day):
+            return _day(day)
+        case (("retention" | "review" | "alertsettings"), _words):
+            return ""
+    return text
+
+
+def _named(text: str, names: dict[str, str]) -> str:
     return NUMBERED.sub(lambda found: names.get(found[0], found[0]), text)
+
+
+def _day(text: str) -> str:
+    return long_day(date.fromisoformat(FROM.match(text)[1]))
+
+
+def _choice(field: str, value: object) -> str:
+    return str(CHOICES.get(field, {}).get(value, value))
 
 
 @register.simple_tag
@@ -178,17 +223,23 @@ def changes_of(entry: AuditEntry, names: dict[str, str]) -> SafeString:
 
 def _change(entry: AuditEntry, name: str, names: dict[str, str]) -> SafeString:
     field = FIELDS.get(name, name)
-    new = format_html("<b>{}</b>", _value(entry.after[name], names)) if name in entry.after else ""
+    new = format_html("<b>{}</b>", _value(entry, name, entry.after[name], names)) if name in entry.after else ""
     if name not in entry.before:
         return format_html('<span class="quiet">{}</span> {}', field, new)
-    old = format_html("<s>{}</s>", _value(entry.before[name], names))
+    old = format_html("<s>{}</s>", _value(entry, name, entry.before[name], names))
     return format_html('<span class="quiet">{}</span> {} {}', field, old, new)
 
 
-def _value(value: object, names: dict[str, str]) -> str:
+def _value(entry: AuditEntry, field: str, value: object, names: dict[str, str]) -> str:
     if value in VALUES:
         return str(VALUES[value])
+    if field in CHOICES:
+        return _choice(field, value)
+    if field == "purpose":
+        return purposes.word_of(str(value))
+    if field in LIMITS and entry.subject.endswith(f", {TOKENS}"):
+        return tokens_of(Decimal(str(value)))
     if MOMENT.match(str(value)):
         local = timezone.localtime(datetime.fromisoformat(str(value)))
         return date_format(local, pgettext("date format", "j M Y, H:i"))
-    return named(str(value), names)
+    return _named(str(value), names)

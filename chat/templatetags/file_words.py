@@ -104,4 +104,4 @@ def file_facts(file: File) -> str:
     if file.tokens:
         tokens = ngettext("≈ %(n)s token", "≈ %(n)s tokens", file.tokens)
         facts.append(tokens % {"n": number_format(file.tokens, force_grouping=True)})
-    return pgettext("between facts of a file", ", ").join(facts)
+    return pgettext("between facts", ", ").join(facts)
