@@ -36,8 +36,9 @@ class CsvFile:
         """Each with the number of its line; empty ones are left out."""
         with _readable(self._reader):
             for row in self._reader:
+                _check_width(self._reader.line_num, row.pop(None, []))
                 if any(isinstance(cell, str) and cell.strip() for cell in row.values()):
-                    yield self._reader.line_num, {name: (cell or "").strip() for name, cell in row.items() if name}
+                    yield self._reader.line_num, {name: (cell or "").strip() for name, cell in row.items()}
 
     def missing(self, needed: Collection[str]) -> list[str]:
         """Sentences."""
@@ -46,6 +47,16 @@ class CsvFile:
     def twice(self, names: Collection[str]) -> list[str]:
         found = [name for name in names if self.columns.count(name) > 1]
         return [_("The column %(name)s is there twice.") % {"name": name} for name in found]
+
+
+def _check_width(line: int, more: list[str]) -> None:
+    """A figure written with a decimal comma would be two cells, and each of them be taken for a figure."""
+    if any(cell.strip() for cell in more):
+        sentence = _(
+            "Line %(line)d has more cells than the head has columns. Where a comma stands in a figure, "
+            "write a point, or put semicolons between the columns."
+        )
+        raise BadList([sentence % {"line": line}])
 
 
 class _readable:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -57,20 +57,35 @@ def tell(process: UUID) -> Iterator[Act | None]:
 
 
 def _deliver(due: list[Delivery]) -> Iterator[Act | None]:
-    """E-mails to one address go together: ten causes at once are one letter."""
+    """E-mails to one address go together: ten causes at once are one letter.
+
+    Each is claimed just before it is tried: a webhook that is slow to answer, fifty times, would outlast the claims.
+    """
     letters: defaultdict[str, list[Delivery]] = defaultdict(list)
     for delivery in due:
-        yield (mine := Question(partial(Delivery.claim, delivery.pk, delivery.tries)))
-        if not mine.answer:
-            continue
         if delivery.way == Delivery.Way.EMAIL:
             letters[delivery.address].append(delivery)
-        else:
-            yield partial(delivery.note, _call(AlertSettings.current(), delivery.alert))
     for address, deliveries in letters.items():
-        said = _write(address, [delivery.alert for delivery in deliveries])
-        for delivery in deliveries:
-            yield partial(delivery.note, said)
+        if mine := (yield from _claimed(deliveries)):
+            yield partial(_note, mine, _write(address, [delivery.alert for delivery in mine]))
+    for delivery in due:
+        if delivery.way == Delivery.Way.WEBHOOK and (yield from _claimed([delivery])):
+            yield partial(_note, [delivery], _call(AlertSettings.current(), delivery.alert))
+
+
+def _note(tried: list[Delivery], said: str) -> None:
+    for delivery in tried:
+        delivery.note(said)
+
+
+def _claimed(deliveries: list[Delivery]) -> Generator[Act | None, None, list[Delivery]]:
+    """Those that are this process's to try."""
+    mine = []
+    for delivery in deliveries:
+        yield (claim := Question(partial(Delivery.claim, delivery.pk, delivery.tries)))
+        if claim.answer:
+            mine.append(delivery)
+    return mine
 
 
 def send_test(wanted: AlertSettings) -> list[Told]:

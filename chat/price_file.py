@@ -1,6 +1,6 @@
 """Prices from a CSV file, as spreadsheets write it: all of its lines or none, and for each that is wrong a sentence."""
 
-from datetime import date, datetime, time
+from datetime import datetime, time
 from decimal import Decimal, InvalidOperation
 
 from django.core.exceptions import ValidationError
@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from chat.calendar import day_written, is_ours
 from chat.csv_reading import BadList, CsvFile, in_line, shortened
 from chat.models import LanguageModel, Person, Price
 from chat.models.money import FREE
@@ -99,15 +100,15 @@ def _moment(row: dict[str, str]) -> datetime:
     if not written:
         return timezone.now()
     try:
-        day = date.fromisoformat(written)
-        return timezone.make_aware(datetime.combine(day, time()))
+        return timezone.make_aware(datetime.combine(day_written(written), time()))
     except ValueError:
         pass
     try:
         moment = datetime.fromisoformat(written)
     except ValueError:
-        sentence = _("“%(written)s” is no date. Write it as 2026-11-20.") % {"written": written[:40]}
-        raise ValidationError(sentence) from None
+        moment = None
+    if moment is None or not is_ours(moment.date()):
+        raise ValidationError(_("“%(written)s” is no date. Write it as 2026-11-20.") % {"written": written[:40]})
     return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
 
 

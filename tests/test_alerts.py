@@ -262,6 +262,25 @@ def test_a_webhook_that_redirects_or_refuses_is_not_followed_and_tried_again(lis
     assert Delivery.objects.get().trouble == "It answered with status 302." and len(listener.requests) == 1
 
 
+def test_a_letter_does_not_wait_for_webhooks_that_may_be_slow(listener):
+    sent_before = []
+    listener.script("/hook", lambda _request: sent_before.append(len(mail.outbox)) or Answer([Send(b"ok")]))
+    wanted(emails="ada@example.com", webhook_url=hook(listener), webhook_local=True).make_secret()
+    alerting.Cause(Kind.BOOKS, "books", {"off": 1}).give()
+    alerting.Cause(Kind.BOOKS, "other", {"off": 1}).give()
+    labour()
+    assert sent_before == [1, 1]
+    assert not Delivery.objects.exclude(due=None).exists()
+
+
+@pytest.mark.parametrize("host", ["..x", "a" * 64 + ".com", "xn--.com"])
+def test_a_webhook_whose_host_can_be_no_name_is_trouble_like_any_other(host):
+    wanted(webhook_url=f"http://{host}/", webhook_local=True).make_secret()
+    alerting.Cause(Kind.BOOKS, "books", {"off": 1}).give()
+    labour()
+    assert Delivery.objects.get().trouble
+
+
 # The pages
 
 
@@ -275,6 +294,7 @@ def rules(root, **fields):  # noqa: F811
     [
         ({"emails": "ada"}, "“ada” is no e-mail address."),
         ({"webhook_url": "ftp://x"}, "A base URL begins with http:// or https://, and a host follows."),
+        ({"webhook_url": "http://..x/"}, "This is not an address."),
         ({"webhook_url": "https://a:b@x.example/"}, "A key in the address would be shown."),
         ({"failing_count": "11"}, "There cannot be more failed replies than are looked at."),
         ({"failing_of": "0"}, "Ensure this value is greater than or equal to 1."),

@@ -76,6 +76,14 @@ def test_sigterm_lets_end_what_ends_by_itself(site, alice, upstream):
     assert site.message(sent.reply)["text"] == "a " * 50
 
 
+def test_a_process_that_has_said_goodbye_does_not_rise_again(site):
+    for _ in range(3):  # it saves four times a second
+        assert site.terminate() == 0
+        assert not site.rows("SELECT 1 FROM chat_process WHERE dead = 0")
+        site.start()
+    assert "ERROR" not in site.log.read_text()
+
+
 def test_what_is_queued_when_the_process_stops_is_answered_by_the_next(site, alice, upstream):
     sent = alice.send("Go", model="tiny")
     site.settled(sent.completion)

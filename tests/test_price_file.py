@@ -55,6 +55,16 @@ def test_what_spreadsheets_write_is_taken(data):
         ("kimi-k2,free,0.6,2.5,", "Line 2: What is free has no other price than 0."),
         ("gpt-9,USD,0.6,2.5,", "Line 2: There is no model “gpt-9”."),
         ("kimi-k2,USD,0.6,2.5,20.11.2026", "Line 2: “20.11.2026” is no date. Write it as 2026-11-20."),
+        ("kimi-k2,USD,0.6,2.5,0001-01-01", "Line 2: “0001-01-01” is no date. Write it as 2026-11-20."),
+        (
+            "kimi-k2,USD,0.6,2.5,9999-12-31T23:59-12:00",
+            "Line 2: “9999-12-31T23:59-12:00” is no date. Write it as 2026-11-20.",
+        ),
+        (
+            "kimi-k2,USD,0,60,2.5,2026-01-01",
+            "Line 2 has more cells than the head has columns. Where a comma stands in a figure, write a point, "
+            "or put semicolons between the columns.",
+        ),
         ("", "The file has no line below its head."),
         ('kimi-k2,USD,"0.6,2.5,', "Line 2 cannot be read: unexpected end of data."),
     ],

@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from chat.calendar import is_ours
 from chat.forms.fields import AmountField
 from chat.models import Account, Budget, Group, LanguageModel, Person, Price
 from chat.models.budget import TOKENS
@@ -189,6 +190,8 @@ class GrantForm(forms.Form):
         if amount <= 0:
             raise ValidationError(self.fields["amount"].error_messages["invalid"])
         if self.unit != TOKENS:
+            if amount > MOST_MONEY:
+                raise ValidationError(TOO_MUCH)
             return amount
         if amount != int(amount):
             raise ValidationError(_("Tokens are counted whole."))
@@ -197,6 +200,8 @@ class GrantForm(forms.Form):
     def clean_day(self) -> date:
         if self.cleaned_data["day"] < timezone.localdate():
             raise ValidationError(_("That day is over."))
+        if not is_ours(self.cleaned_data["day"]):
+            raise ValidationError(_("That day is too far away."))
         return self.cleaned_data["day"]
 
     @property

@@ -45,6 +45,7 @@ class Registry:
         self.claimed = Growth()
         self.attendance = Attendance(self)
         self.draining = False
+        self._gone = False  # its row says so itself: nothing is saved any more
         self.afterwards: list[Callable[[int], object]] = []  # run in the writer's thread for each that has settled here
         self.chores: list[Callable[[], object]] = []  # run once a minute in the writer's thread
         self.labours: list[Labour] = []  # begun once a minute, and whenever there is work
@@ -62,7 +63,7 @@ class Registry:
 
     def take_lock(self) -> None:
         """On SQLite, for as long as this process lives. Raises AlreadyServed: best before anybody is listened to."""
-        if connection.vendor == "sqlite" and self._lock_file is None:
+        if connection.vendor == "sqlite" and self._lock_file is None and not connection.is_in_memory_db():
             self._lock_file = take_lock_file(settings.DATABASES["default"]["NAME"])
 
     async def ensure_started(self) -> None:
@@ -111,6 +112,7 @@ class Registry:
         await self._wait_for_all(SETTLE_SECONDS)
         await demo.stop()
         await client.aclose()
+        self._gone = True
         await in_writer(Process.objects.filter(pk=self.process).update, dead=True)
 
     async def _wait_for_all(self, seconds: float) -> None:
@@ -187,7 +189,8 @@ class Registry:
         try:
             stops = await self._saver.save(self.process, list(self.live.values()))
         except DeclaredDead:
-            await self._rise_again()
+            if not self._gone:
+                await self._rise_again()
             return
         for pk, reason in stops.items():
             if completion := self.live.get(pk):

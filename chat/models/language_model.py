@@ -23,6 +23,7 @@ def check_base_url(base_url: str) -> None:
     try:
         parts = urlsplit(base_url.strip())
         parts.port  # noqa: B018 - raises ValueError if it is none
+        (parts.hostname or "").encode("idna")
     except ValueError:
         raise ValidationError(_("This is not an address.")) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -259,7 +259,7 @@ async def _send(request: HttpRequest, endpoint: Endpoint, connect: float) -> htt
             extensions={"local": endpoint.local},
         )
         return await client.send(sent, stream=True)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):  # of a host that no name server could be asked for
         raise UpstreamError(_no_address(endpoint)) from None
     except httpx.TransportError as error:
         raise UpstreamError(_unreachable(endpoint, error)) from None

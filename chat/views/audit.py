@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.http import require_GET
 
+from chat.calendar import day_written
 from chat.models import Account, AuditEntry
 from chat.spreadsheets import Cell, csv_lines
 from chat.templatetags.audit_words import KINDS, deed_words, names_in, who_did
@@ -69,7 +70,7 @@ def _asked(request: HttpRequest) -> Asked:
 
 
 def _day(text: str) -> date | None:
-    return date.fromisoformat(text) if text else None
+    return day_written(text) if text else None
 
 
 def _matching(asked: Asked) -> QuerySet[AuditEntry]:

@@ -14,6 +14,7 @@ from chat import budgeting, live
 from chat.accounting.reports.scope import Period, Scope
 from chat.accounting.reports.sums import total
 from chat.accounting.reports.table import currencies_of
+from chat.calendar import day_written
 from chat.models import ClosedMonth, Completion, Proof, UsageDay
 from chat.templatetags.report_words import long_day, month_name
 from chat.views.administration import administrators_only
@@ -46,7 +47,7 @@ def prove(request: HttpRequest) -> HttpResponse:
 def rebuild(request: HttpRequest) -> HttpResponse:
     """A day's sums anew from its lines; then all is proved again."""
     try:
-        day = date.fromisoformat(request.POST.get("day", ""))
+        day = day_written(request.POST.get("day", ""))
     except ValueError:
         messages.error(request, _("A day is written like 2026-11-30. Nothing was changed."))
         return redirect("books")
@@ -97,7 +98,7 @@ def month(request: HttpRequest, month: str) -> HttpResponse:
 
 def _first_of(month: str) -> date:
     try:
-        return date.fromisoformat(f"{month}-01")
+        return day_written(f"{month}-01")
     except ValueError:
         raise Http404 from None
 

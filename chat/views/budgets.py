@@ -164,7 +164,8 @@ def assign(request: HttpRequest, pk: int) -> HttpResponse:
     if person is None:
         raise Http404
     chosen = request.POST.get("group", "")
-    group = group_for(request.user, int(chosen)) if chosen.isdecimal() else None
+    number = int(chosen) if chosen.isdecimal() and len(chosen) < 19 else 0
+    group = group_for(request.user, number) if chosen else None
     budgeting.assign(request.user, Account.of(person), group)
     messages.success(request, _("Saved."))
     return redirect("budgets")

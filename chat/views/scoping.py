@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from chat.accounting.reports.choices import choices
 from chat.accounting.reports.naming import name_of
 from chat.accounting.reports.scope import NARROWINGS, Period, Scope
+from chat.calendar import day_written
 from chat.models import Account, Person
 
 DAYS = {"1": 1, "7": 7, "30": 30}
@@ -121,7 +122,7 @@ def _range(first: str, last: str) -> Period:
 
 def _day(text: str, complaint: str) -> date:
     try:
-        return date.fromisoformat(text)
+        return day_written(text)
     except ValueError:
         raise Unclear(complaint) from None
 
