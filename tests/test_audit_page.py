@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -16,9 +17,11 @@ from chat import budgeting, connecting
 from chat.models import AuditEntry, Group, LanguageModel, Person, Provider
 from chat.models.account import AuditIsAppendOnly
 from chat.spreadsheets import csv_lines
+from chat.templatetags.audit_words import DEEDS
 from chat.upstream.contract import ListedModel
 from chat.views.audit import as_csv
 from tests import books
+from tests.site import ROOT
 from tests.test_money_pages import alerts, root, visitor  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
@@ -175,6 +178,12 @@ def test_it_can_be_taken_along_and_runs_nothing_in_a_spreadsheet(root):  # noqa:
     rows = list(csv.reader(io.StringIO(lines)))
     assert rows[0][:4] == ["When", "Who", "Deed", "What"] and len(rows) == 2
     assert rows[1][1:4] == ["root", "Paying group added", "'=HYPERLINK(1)"]
+
+
+def test_every_deed_has_its_words():
+    call = re.compile(r'(?:AuditEntry\.record|record_form)\(\s*[^,()]+(?:\([^()]*\))?,\s*"([a-z ]+)"')
+    found = {deed for path in ROOT.glob("chat/**/*.py") for deed in call.findall(path.read_text())}
+    assert len(found) > 20 and found <= set(DEEDS)
 
 
 def test_it_is_for_administrators_only(root):  # noqa: F811
