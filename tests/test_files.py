@@ -392,6 +392,7 @@ def test_what_people_read_names_files_and_a_share_only_names_them(site, alice):
     link = alice.post(f"/c/{sent.conversation}/share/", days="7", htmx=False).text
     shared = httpx.get(site.url + re.search(r"/s/[\w-]+/", link)[0])
     assert "red.png" in shared.text and "base64" not in shared.text and "640" not in shared.text
+    assert "Files are named, but not shared." in shared.text
     assert "/files/" not in shared.text
 
 

@@ -8,7 +8,7 @@ from secrets import token_urlsafe
 from django.utils import timezone
 
 from chat.archive.exporting.contents import path, sliced
-from chat.models import Conversation, Message, Share
+from chat.models import Attachment, Conversation, Message, Share
 from chat.models.conversation import with_files
 
 TOKEN_BYTES = 32
@@ -56,6 +56,11 @@ def shown(made: Share) -> Iterator[Message]:
         if not made.with_thoughts:
             message.reasoning = ""
         yield message
+
+
+def has_files(made: Share) -> bool:
+    """Whether its conversation does, on whatever thread."""
+    return Attachment.objects.filter(message__conversation=made.conversation_id).exists()
 
 
 def remove_expired() -> int:

@@ -46,7 +46,11 @@ function send(file, chip) {
     if ([201, 422].includes(request.status) && !request.responseURL.includes("/sign-in/")) {
       chip.outerHTML = request.response.trim();
       if (request.status === 422) stay();
-    } else chip.replaceWith(failed(file.name, say("fileUnsent", { name: file.name }))), stay();
+    } else {
+      chip.replaceWith(failed(file.name, say("fileUnsent", { name: file.name })));
+      if (request.responseURL.includes("/sign-in/")) document.getElementById("notice").replaceChildren(template("say-signed-out"));
+      stay();
+    }
     next();
   };
   request.send(data);
