@@ -643,7 +643,7 @@ def test_what_cannot_be_read_is_no_list_of_models(body: bytes, upstream: Scripte
         client.list_models(endpoint(upstream))
 
 
-def test_of_an_endless_list_some_thousands_are_taken(upstream: ScriptedUpstream) -> None:
+def test_of_an_endless_list_a_page_full_is_taken(upstream: ScriptedUpstream) -> None:
     upstream.script("/v1/models", scripted.whole({"data": [{"id": f"model-{n}"} for n in range(20_000)]}))
     assert len(client.list_models(endpoint(upstream))) == client.MAX_MODELS
 

@@ -58,7 +58,7 @@ SYNC_SECONDS = 8
 CONNECT_SECONDS = 5
 PROBE_SECONDS = 0.3
 PIECE = 16 * 1024  # bytes
-MAX_MODELS = 5000  # of a list; OpenRouter has some hundreds
+MAX_MODELS = 1000  # of a list: a page shows them all. OpenRouter has some hundreds; others are added by name
 MAX_PAGES = 10  # of a list of models; a page has a thousand where that may be asked for
 CONTEXTS_AT_ONCE = 8
 
