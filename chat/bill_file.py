@@ -22,6 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from chat.accounting.reconciliation import Billed
+from chat.calendar import is_ours
 from chat.csv_reading import BadList, CsvFile, in_line, shortened
 from chat.models.money import MOST, NANO, check_currency
 
@@ -158,6 +159,8 @@ def _day(written: str) -> date:
         try:
             moment = datetime.fromisoformat(written.removesuffix(" UTC"))
         except ValueError:
+            moment = None
+        if moment is None or not is_ours(moment.date()):
             sentence = _("“%(written)s” is no date. Write it as 2026-11-20.") % {"written": written[:40]}
             raise ValidationError(sentence) from None
         aware = moment if timezone.is_aware(moment) else moment.replace(tzinfo=ZoneInfo("UTC"))

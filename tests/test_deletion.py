@@ -164,6 +164,10 @@ def test_a_ledger_line_cannot_be_changed_or_deleted(asked):
         line.delete,
         UsageEntry.objects.all().delete,
         lambda: UsageEntry.objects.update(number=1),
+        lambda: UsageEntry.objects.bulk_update([line], ["number"]),
+        lambda: UsageEntry.objects.bulk_create(
+            [line], update_conflicts=True, unique_fields=["id"], update_fields=["day"]
+        ),
     ):
         with pytest.raises(LedgerIsAppendOnly):
             attempt()

@@ -74,6 +74,10 @@ def test_plain_lists_and_the_exports_of_providers_are_read(text):
     ("text", "said"),
     [
         (HEAD + "2026-13-01,kimi-k2,1,1,1", "Line 2: “2026-13-01” is no date. Write it as 2026-11-20."),
+        (
+            HEAD + "9999-12-31T23:59-12:00,kimi-k2,1,1,1",
+            "Line 2: “9999-12-31T23:59-12:00” is no date. Write it as 2026-11-20.",
+        ),
         (HEAD + "20.11.2026,kimi-k2,1,1,1", "Line 2: “20.11.2026” is no date. Write it as 2026-11-20."),
         (HEAD + "2199-01-01,kimi-k2,1,1,1", "Line 2: 2199-01-01 has not come yet."),
         (HEAD + "1999-01-01,kimi-k2,1,1,1", "Line 2: 1999-01-01 is too long ago to be in these books."),
@@ -210,6 +214,12 @@ def test_an_administrator_compares_and_corrects_on_a_page(used):
     assert "nothing left to correct" in root.post("/usage/bill/correct/", {"bill": bill}).content.decode()
     assert root.post("/usage/bill/correct/", {"bill": bill + "x"}).status_code == 302
     assert UsageEntry.objects.filter(kind="adjustment").count() == 3
+
+
+def test_a_bill_of_what_costs_nothing_is_compared(used):
+    root, day = visitor("root", administers=True), timezone.localdate()
+    page = upload(root, used.provider, f"{HEAD}{day},kimi-k2,100,50,0\n{day},other,1,1,0\n")
+    assert page.status_code == 200 and "of what was billed" in page.content.decode()
 
 
 def test_a_page_says_what_is_wrong_with_a_bill_and_shows_it_to_nobody_else(used):

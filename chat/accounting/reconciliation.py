@@ -37,7 +37,8 @@ class Billed:
     cost: Decimal | None = None
 
     def __add__(self, other: "Billed") -> "Billed":
-        cost = None if self.cost is None and other.cost is None else (self.cost or 0) + (other.cost or 0)
+        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        cost = sum(costs, Decimal(0)) if costs else None
         input_tokens, output_tokens = self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens
         return Billed(self.day, self.model, input_tokens, output_tokens, cost)
 

@@ -22,6 +22,13 @@ class LedgerIsAppendOnly(Exception):
 
 
 class UsageEntryQuerySet(models.QuerySet):
+    def bulk_create(self, objs, *args, **options) -> list["UsageEntry"]:
+        """Adds, and no more: what is there is not updated by it."""
+        objs = list(objs)
+        if options.get("update_conflicts") or any(entry.pk for entry in objs):
+            raise LedgerIsAppendOnly
+        return super().bulk_create(objs, *args, **options)
+
     def update(self, **changes) -> int:
         raise LedgerIsAppendOnly
 
