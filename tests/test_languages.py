@@ -581,6 +581,44 @@ def test_the_reports_of_usage_are_in_chinese(site, reader):
     assert left_in_english(pages) == {}
 
 
+def test_what_administrators_watch_and_read_is_told_in_chinese(site, reader, upstream):
+    sent = reader.send("你好")
+    site.settled(sent.completion)
+    site.change("UPDATE chat_message SET text = '好' WHERE id = ?", sent.reply)
+    root = in_chinese(site.visitor("root"))
+    site.change("UPDATE chat_person SET is_staff = 1, is_superuser = 1 WHERE username = 'root'")
+    site.change(
+        "INSERT INTO chat_person_user_permissions (person_id, permission_id) SELECT p.id, r.id"
+        " FROM chat_person p, auth_permission r WHERE p.username = 'root' AND r.codename = 'read_others'"
+    )
+    root.post("/budgets/new/", htmx=False, whose="everybody", unit="tokens", hard="90000", period="day")
+    rules = {"failing_count": "9", "failing_of": "8", "estimates_percent": "20", "emails": "?"}
+    pages = {"unfit rules": root.post("/alerts/rules/", htmx=False, **rules)}
+    root.post("/alerts/rules/", htmx=False, **(rules | {"failing_of": "10", "emails": "a@example.com"}))
+    pages["a test of alerts"] = root.post("/alerts/test/", htmx=False)
+    place = f"/usage/completions/{sent.completion}/review/"
+    pages["why to read"], pages["no reason"] = root.http.get(place), root.post(place, htmx=False)
+    opened = root.post(place, htmx=False, reason="用户请我看看这个回答。", minutes="15")
+    pages["read"] = root.http.get(opened.headers["Location"])
+    pages["who has read"] = reader.http.get("/alerts/")
+    root.post("/books/prove/", htmx=False)
+    wait_for(lambda: site.rows("SELECT 1 FROM chat_proof WHERE is_open IS NULL"))
+    upstream.script("tiny", chat_stream(["等"], then=[Stall()]))
+    reader.send("等")
+    paths = ("/live/", "/audit/", "/books/", "/alerts/", "/alerts/rules/", "/usage/statement/", "/usage/bill/")
+    pages |= {path: root.http.get(path) for path in paths}
+    assert {name for name, page in pages.items() if page.status_code != 200} == {"unfit rules", "no reason"}
+    assert "所有人，每天，token 数" in pages["/audit/"].text and "用户请我看看" in pages["who has read"].text
+    assert left_in_english(pages) == {}
+
+
+def test_what_files_are_refused_for_is_told_in_chinese(site, reader):
+    files = {"空.txt": b"", "包.zip": b"PK\3\4", "话.txt": "一些文字".encode(), "声.mp3": b"ID3\3" + bytes(99)}
+    pages = {name: uploaded(reader, "/files/", name, content) for name, content in files.items()}
+    pages["waiting"] = reader.http.get("/")
+    assert left_in_english({name: page for name, page in pages.items() if page.text}) == {}
+
+
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_servers_nearby_are_told_in_chinese(count):
     with translation.override("zh-hans"):

@@ -101,6 +101,7 @@ FIELDS = {
     "cached_mtok": gettext_lazy("cached, per million tokens"),
     "reasoning_mtok": gettext_lazy("reasoning, per million tokens"),
     "valid_from": gettext_lazy("valid from"),
+    "price": gettext_lazy("price"),
     "prices": gettext_lazy("prices"),
     "models": gettext_lazy("models"),
     "offered": gettext_lazy("offered"),
