@@ -63,7 +63,7 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
     told = {"site": settings.SITE_NAME, "day": day_and_hour(share.created)}
     closing = _("Shared from %(site)s, as it stood on %(day)s.") % told
     if sharing.has_files(share):
-        closing = f"{closing} {_('Files are named, but not shared.')}"
+        closing = _("Shared from %(site)s, as it stood on %(day)s. Files are named, but not shared.") % told
     parts = page(share.title, sharing.shown(share), _words(), dated=False, closing=closing)
     response = streamed(parts, FORMATS["html"].content_type)
     response["Content-Security-Policy"] = f"{policy()}; frame-ancestors 'none'"
