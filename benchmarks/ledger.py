@@ -18,6 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
 django.setup()
 
 from django.apps import apps  # noqa: E402
+from django.core.management.color import no_style  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
@@ -52,6 +53,10 @@ def fill(entries: int, days: int = DAYS) -> None:
     make_rollups()
     for statement in indexes:
         run(statement)
+    for statement in connection.ops.sequence_reset_sql(
+        no_style(), [Account, LanguageModel, Price, Completion, UsageEntry]
+    ):
+        run(statement)  # their numbers were given
     run("ANALYZE")
 
 
