@@ -102,19 +102,19 @@ def connect_nearby(by: Person, profile: str) -> Provider | None:
     return provider
 
 
-def connect(by: Person, provider: Provider, key: str, names: list[str]) -> None:
-    """Saves a new provider with its key, if it lists models. Raises UpstreamError, and then nothing is saved.
-
-    `names` of models are those of a provider that has no list: then it is enough that it answers.
-    """
-    listed = _listed(Endpoint(provider.base_url, provider.profile, key, local=provider.local), names)
-    provider.save()
+def equip(by: Person, provider: Provider, key: str, listed: list[ListedModel]) -> None:
+    """Gives a new provider, which is saved, its key and its models. Outside any transaction, as `keep_key` is."""
     if key:
         provider.keep_key(key)
     _add_models(provider, listed, by)
 
 
-def _listed(endpoint: Endpoint, names: list[str]) -> list[ListedModel]:
+def listed_by(provider: Provider, key: str, names: list[str]) -> list[ListedModel]:
+    """What a provider offers that is not saved yet. Raises UpstreamError.
+
+    `names` of models are those of a provider that has no list: then it is enough that it answers.
+    """
+    endpoint = Endpoint(provider.base_url, provider.profile, key, local=provider.local)
     try:
         listed = client.list_models(endpoint)
     except client.UpstreamError as error:

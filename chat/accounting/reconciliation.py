@@ -236,21 +236,21 @@ def _shared(whole: int, estimates: list[Completion], part: str) -> list[int] | N
 
 
 def correct(by: Person | None, comparison: Comparison, *, file: str) -> int:
-    """Writes the adjustments that a bill allows for, each in a transaction of its own; how many."""
-    corrected = 0
-    for line in comparison.lines:
-        for completion, tokens in list(shares_of(comparison.provider, line)):
-            corrected += _correct(completion, tokens)
-    if corrected:
-        share = comparison.captured
+    """Writes the adjustments that a bill allows for, each in a transaction of its own; how many.
+
+    The audit tells of it first, with how many there are to be: a process that dies in between leaves none untold.
+    """
+    shares = [share for line in comparison.lines for share in shares_of(comparison.provider, line)]
+    if shares:
+        captured = comparison.captured
         after = {
             "file": file[:100],
             "days": f"{comparison.first} to {comparison.last}",
-            "replies": corrected,
-            "captured before": "" if share is None else f"{share:.2%}",
+            "replies": len(shares),
+            "captured before": "" if captured is None else f"{captured:.2%}",
         }
         AuditEntry.record(by, "bill reconciled", comparison.provider, after=after)
-    return corrected
+    return sum(_correct(completion, tokens) for completion, tokens in shares)
 
 
 def _correct(completion: Completion, tokens: Tokens) -> bool:

@@ -76,10 +76,13 @@ def _connect(request: HttpRequest, form: NewProviderForm) -> HttpResponse:
     provider = form.instance
     provider.name = provider.name or connecting.free_name(provider.profile, provider.base_url)
     try:
-        connecting.connect(request.user, provider, form.cleaned_data["key"], form.cleaned_data["models"])
+        listed = connecting.listed_by(provider, form.cleaned_data["key"], form.cleaned_data["models"])
     except UpstreamError as error:
         return _not_connected(request, form, [trouble(error.failure, provider.base_url)])
-    record_form(request.user, "provider connected", form)
+    with transaction.atomic():
+        provider.save()
+        record_form(request.user, "provider connected", form)
+    connecting.equip(request.user, provider, form.cleaned_data["key"], listed)
     count = provider.models.count()
     messages.success(
         request,
