@@ -202,6 +202,7 @@ def _filled(
     with servers.ours(prepared, upstream, people=1, **database) as site:
         if kept and kept.exists():
             shutil.copytree(kept, site.folder, dirs_exist_ok=True)
+            assert (migrated := site.manage("migrate")).returncode == 0, migrated.stderr  # it may be older
             site.people = json.loads((kept / "people.json").read_text())
         else:
             _fill(site, messages)

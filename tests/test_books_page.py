@@ -52,7 +52,7 @@ def test_what_is_off_is_named_in_every_part(used, monkeypatch):
     labour()
     proof.refresh_from_db()
     assert {finding["check"] for finding in proof.findings} == {
-        *("one charge each", "shown is booked", "Σ lines = Σ days", "Σ days = rollups"),
+        *("one charge each", "shown is booked", "usage × price", "Σ lines = Σ days", "Σ days = rollups"),
     }
     assert proof.status == Status.OFF and proof.off == len(proof.findings) > 3 and proof.parts > 8
     assert timezone.localdate().isoformat() in [finding["day"] for finding in proof.findings]

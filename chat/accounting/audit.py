@@ -1,17 +1,19 @@
 """Proves that the books agree, and names what does not.
 
 1. Each settled completion has exactly one charge, and no other has any (I2); of its corrections none is missing (I8).
-2. A completion shows what its lines add up to (I8).
-3. Σ lines = Σ days, figure by figure (I9).
-4. Σ days = each of their rollups, figure by figure.
-5. Each budget period's `spent` is what the ledger says of its days, and `held` the sum of its Holds (I9).
-6. Only queued and live completions hold anything, or have text that is not in its message yet.
+2. A completion shows what its lines add up to (I8), and costs what its tokens cost by its price.
+3. A line names the payer, the group and the price of its completion, whose source is that of the last line.
+4. Σ lines = Σ days, figure by figure (I9).
+5. Σ days = each of their rollups, figure by figure.
+6. Each budget period's `spent` is what the ledger says of its days, and `held` the sum of its Holds (I9).
+7. Only queued and live completions hold anything, or have text that is not in its message yet.
 
 All in parts, each bounded: a day, or some thousand completions. Whoever reads all of them from one state of the
 database proves it of that state; whoever takes a part now and then proves each of the state that it saw. What is true
 of all states can be proved in both ways.
 """
 
+from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,17 +23,21 @@ from functools import partial, reduce
 from operator import or_
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Max, Min, Model, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, Exists, F, Max, Min, Model, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from chat.accounting import budgets, ledger, rollups
+from chat.accounting import budgets, ledger, pricing, rollups
 from chat.accounting.days import SUMMED
 from chat.models import BudgetPeriod, Completion, Hold, Segment, UsageDay, UsageEntry, UsageRollup
+from chat.models.money import PLACES, plain
 
 MOST = 20  # findings of one kind and part that are named one by one
-COMPLETIONS, PERIODS = 20_000, 500  # in a part
+COMPLETIONS, PRICED, PERIODS = 20_000, 2_000, 500  # in a part
 KEY = ("account", "group", "model", "purpose", "outcome", "currency")
 STANDING = (*ledger.TOKENS[:6], *ledger.AMOUNTS)
+
+MTOK = ("input_mtok", "output_mtok", "cached_mtok", "reasoning_mtok")
+Rates = namedtuple("Rates", MTOK)
 
 Part = Callable[[], Iterator["Finding"]]
 
@@ -78,7 +84,12 @@ def audit() -> Iterator[Finding]:
 def parts() -> list[Part]:
     days = all_days()
     return [
-        *(partial(look, *ids) for ids in _ranges(Completion, COMPLETIONS) for look in (charges, figures_shown)),
+        *(
+            partial(look, *ids)
+            for ids in _ranges(Completion, COMPLETIONS)
+            for look in (charges, figures_shown, lines_named)
+        ),
+        *(partial(amounts_priced, *ids) for ids in _ranges(Completion, PRICED)),
         *(partial(sums_of, day) for day in days),
         *(partial(rollups_of, month) for month in all_months(days)),
         *(partial(budgets_kept, *ids) for ids in _ranges(BudgetPeriod, PERIODS)),
@@ -125,8 +136,13 @@ def figures_shown(first: int, end: int) -> Iterator[Finding]:
     differs = reduce(or_, map(_differs, STANDING))
     for row in booked.filter(differs)[:MOST]:
         wrong = [name for name in STANDING if row[name] != row[f"booked_{name}"]]
-        what = ", ".join(f"{name} {row[name]}, booked {row[f'booked_{name}']}" for name in wrong)
+        what = ", ".join(f"{name} {_told(row[name])}, booked {_told(row[f'booked_{name}'])}" for name in wrong)
         yield Finding("shown is booked", f"completion {row['pk']}", what)
+
+
+def _told(figure: int | Decimal | None) -> str:
+    """Money without an exponent."""
+    return plain(figure) if isinstance(figure, Decimal) else str(figure)
 
 
 def _differs(name: str) -> Q:
@@ -135,6 +151,46 @@ def _differs(name: str) -> Q:
     return (
         Q(Q(**shown) & ~Q(**booked)) | Q(~Q(**shown) & Q(**booked)) | Q(~Q(**{name: F(f"booked_{name}")}), ~Q(**shown))
     )
+
+
+def lines_named(first: int, end: int) -> Iterator[Finding]:
+    """Whoever looks a line up finds what its completion says, too."""
+    lines = UsageEntry.objects.filter(completion__gte=first, completion__lt=end).order_by("completion", "number")
+    wrong = {
+        "payer": ~Q(account=F("completion__account")),
+        "group": _unlike("group", "completion__group"),
+        "price": _unlike("price", "completion__price"),
+        "source": Q(is_last=True) & ~Q(source=F("completion__usage_source")),
+    }
+    later = UsageEntry.objects.filter(completion=OuterRef("completion"), number__gt=OuterRef("number"))
+    lines = lines.annotate(is_last=~Exists(later))
+    if not lines.filter(reduce(or_, wrong.values())).exists():
+        return
+    for what, condition in wrong.items():
+        for completion, number in lines.filter(condition).values_list("completion", "number")[:MOST]:
+            yield Finding("line is of completion", f"completion {completion}", f"{what} of line {number} is another")
+
+
+def _unlike(one: str, other: str) -> Q:
+    """Also where one of both is none."""
+    neither = Q(**{f"{one}__isnull": True, f"{other}__isnull": True})
+    return ~neither & ~Q(**{f"{one}__isnull": False, f"{other}__isnull": False, one: F(other)})
+
+
+def amounts_priced(first: int, end: int) -> Iterator[Finding]:
+    """Usage × price = amount, by the one function that makes amounts."""
+    settled = Completion.objects.filter(pk__gte=first, pk__lt=end).exclude(status__in=Completion.UNSETTLED)
+    names = ("pk", "amount", "price", *(f"price__{name}" for name in MTOK), *ledger.TOKENS[:6])
+    summed = {name: Sum(f"usage_entries__{name}") for name in ledger.TOKENS[6:]}
+    for row in settled.order_by("pk").values(*names).annotate(**summed):
+        if any(row[name] is None for name in ledger.TOKENS):
+            continue  # it has no line: that is another finding
+        price = Rates(*(row[f"price__{name}"] for name in MTOK)) if row["price"] else None
+        cost = pricing.amounts(pricing.Tokens(*(row[name] for name in ledger.TOKENS)), price)
+        right = cost.amount if cost else None
+        if row["amount"] != right:
+            what = f"amount {_told(row['amount'])}, by its price {_told(right)}"
+            yield Finding("usage × price", f"completion {row['pk']}", what)
 
 
 def all_days() -> list[date]:
@@ -176,7 +232,7 @@ def _differences(day: date, key: tuple, summed: dict, booked: dict) -> Iterator[
     where = ", ".join([f"{day}", *(f"{name} {part}" for name, part in zip(KEY, key, strict=True) if part)])
     for name in (*SUMMED, "replies", "adjustments"):
         if summed.get(name, 0) != booked.get(name, 0):
-            what = f"{name} {summed.get(name, 0)}, lines {booked.get(name, 0)}"
+            what = f"{name} {_told(summed.get(name, 0))}, lines {_told(booked.get(name, 0))}"
             yield Finding("Σ lines = Σ days", where, what, day)
 
 
@@ -191,7 +247,10 @@ def rollups_of(month: date) -> Iterator[Finding]:
         where = ", ".join(f"{name} {part}" for name, part in off.key.items() if part)
         for name, right in off.right.items():
             if off.kept[name] != right:
-                yield Finding("Σ days = rollups", where, f"{name} {off.kept[name]}, days {right}", month)
+                kept = off.kept[name]
+                if name.endswith("amount") or "amount_" in name:  # in whole numbers there
+                    kept, right = Decimal(kept).scaleb(-PLACES), Decimal(right).scaleb(-PLACES)
+                yield Finding("Σ days = rollups", where, f"{name} {_told(kept)}, days {_told(right)}", month)
 
 
 def budgets_kept(first: int, end: int) -> Iterator[Finding]:

@@ -78,6 +78,7 @@ class UsageEntry(models.Model):
     class Meta:
         verbose_name = _("usage entry")
         verbose_name_plural = _("usage entries")
+        base_manager_name = "objects"
         indexes = [
             models.Index(fields=["account", "day"], name="usage_of_account"),
             models.Index(fields=["day"], name="usage_of_day"),

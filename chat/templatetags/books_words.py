@@ -11,6 +11,8 @@ register = template.Library()
 CHECKS = {
     "one charge each": gettext_lazy("Each reply that has ended has exactly one charge"),
     "shown is booked": gettext_lazy("What a reply shows is what is booked of it"),
+    "line is of completion": gettext_lazy("Each line names the payer, the group and the price of its reply"),
+    "usage × price": gettext_lazy("What a reply costs is its tokens by its price"),
     "Σ lines = Σ days": gettext_lazy("The lines of a day add up to its sums"),
     "Σ days = rollups": gettext_lazy("The sums of days add up to those of months, people and models"),
     "spent is booked": gettext_lazy("What a budget has spent is what is booked"),
