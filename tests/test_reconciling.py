@@ -216,6 +216,13 @@ def test_an_administrator_compares_and_corrects_on_a_page(used):
     assert UsageEntry.objects.filter(kind="adjustment").count() == 3
 
 
+def test_where_days_are_not_those_of_utc_the_page_says_so(used, settings):
+    root, bill = visitor("root", administers=True), csv_of(bill_of(used))
+    assert "Providers count days in UTC" not in upload(root, used.provider, bill).content.decode()
+    settings.TIME_ZONE = "Asia/Shanghai"
+    assert "this site in Asia/Shanghai" in upload(root, used.provider, bill).content.decode()
+
+
 def test_a_bill_of_what_costs_nothing_is_compared(used):
     root, day = visitor("root", administers=True), timezone.localdate()
     page = upload(root, used.provider, f"{HEAD}{day},kimi-k2,100,50,0\n{day},other,1,1,0\n")
