@@ -111,7 +111,8 @@ def test_a_proved_end_whose_settlement_died_is_complete(site, alice, upstream):
     site.change("UPDATE chat_message SET text='' WHERE role='assistant'")
     site.change("UPDATE chat_completion SET status='live', process_id=?, settled=NULL", process["id"])
     site.change(
-        "INSERT INTO chat_segment (completion_id, number, content, output_tokens) VALUES (?, 1, ?, 3)",
+        "INSERT INTO chat_segment (completion_id, number, content, output_tokens, is_thinking, saved)"
+        " VALUES (?, 1, ?, 3, 0, CURRENT_TIMESTAMP)",
         sent.completion,
         segment,
     )
