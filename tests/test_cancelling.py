@@ -115,7 +115,9 @@ def test_the_end_of_the_loop_waits_until_it_is_told(upstream: ScriptedUpstream) 
     upstream.script(STREAM, ENDLESS)
     upstream.script(ABORT, Answer([Wait(0.2), Send(b'{"success": "true"}')], content_type="application/json"))
     run(left_early(call(upstream)))
-    assert aborts(upstream)[0].answered_at
+    (abort,) = aborts(upstream)
+    abort.wait_closed(5)
+    assert abort.answered_at
 
 
 @pytest.mark.parametrize("name", [name for name, profile in PROFILES.items() if not profile.cancelling])

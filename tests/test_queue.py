@@ -18,7 +18,7 @@ def test_never_more_streams_than_the_provider_allows(site, upstream):
     sent = [person.send("Go", model="tiny") for person in people for _ in range(2)]
     for one in sent:
         assert site.settled(one.completion, 30)["status"] == "complete"
-    intervals = [(request.arrived_at, request.answered_at) for request in asked(upstream)]
+    intervals = [(request.arrived_at, request.wait_closed(5)) for request in asked(upstream)]
     most = max(sum(start <= moment < end for start, end in intervals) for moment, _end in intervals)
     assert most == 2
 
