@@ -96,8 +96,8 @@ function go() {
 export function unattach(button) {
   const chip = button.closest("li"), id = chip.querySelector("[name=file]")?.value;
   const beside = (chip.nextElementSibling ?? chip.previousElementSibling)?.querySelector("button") ?? box;
+  if (chip.contains(document.activeElement)) beside.focus();   // whoever types on already is not drawn away
   chip.remove();
-  beside.focus();
   if (chip.hasAttribute("aria-busy")) sending?.abort();
   else if (id) remove(id);
 }
