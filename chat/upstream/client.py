@@ -131,7 +131,7 @@ async def answer(call: Call, request: HttpRequest | None = None) -> AsyncIterato
     dialect = DIALECTS[profile.dialect]
     response, ended = None, False
     try:
-        response = await _send(request or dialect.request(call), call.endpoint, profile.timers.connect)
+        response = await _send(request or await _request_of(call), call.endpoint, profile.timers.connect)
         reader = _reader(call, response)
         yield reader.start()
         reading = _whole_error(response, reader) if response.status_code >= 300 else _body(response, reader)
@@ -147,6 +147,14 @@ async def answer(call: Call, request: HttpRequest | None = None) -> AsyncIterato
             await response.aclose()
         if not ended:
             _cancel(dialect.cancel_request(call), call.endpoint)
+
+
+async def _request_of(call: Call) -> HttpRequest:
+    """Megabytes of images are written beside the loop, in which others stream meanwhile."""
+    dialect = DIALECTS[profiles.profile(call.endpoint.profile).dialect]
+    if any(turn.images for turn in call.turns):
+        return await asyncio.to_thread(dialect.request, call)
+    return dialect.request(call)
 
 
 def _reader(call: Call, response: httpx.Response) -> Reader:
