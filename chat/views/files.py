@@ -65,18 +65,14 @@ def shown(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_GET
 @login_required
 def image(request: HttpRequest, pk: UUID) -> HttpResponse:
-    file = _ready(request, pk)
-    if not file.is_image:
-        raise Http404
+    file = _ready(request, pk, image=True)
     return _harmless(_bytes(file.path), file.media_type)
 
 
 @require_GET
 @login_required
 def preview(request: HttpRequest, pk: UUID) -> HttpResponse:
-    file = _ready(request, pk)
-    if not file.is_image:
-        raise Http404
+    file = _ready(request, pk, image=True)
     return _harmless(_bytes(file.preview_path), "image/jpeg")
 
 
@@ -84,9 +80,7 @@ def preview(request: HttpRequest, pk: UUID) -> HttpResponse:
 @login_required
 def text(request: HttpRequest, pk: UUID) -> HttpResponse:
     """What a model reads of it."""
-    file = _ready(request, pk)
-    if file.is_image:
-        raise Http404
+    file = _ready(request, pk, image=False)
     return _harmless(file.text, "text/plain; charset=utf-8")
 
 
@@ -113,9 +107,10 @@ def remove(request: HttpRequest, pk: UUID) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-def _ready(request: HttpRequest, pk: UUID) -> File:
+def _ready(request: HttpRequest, pk: UUID, *, image: bool | None = None) -> File:
+    """`image`: whether it must be one, or must be none."""
     file = file_for(request.user, pk)
-    if not file.is_ready:
+    if not file.is_ready or image not in (None, file.is_image):
         raise Http404
     return file
 
