@@ -55,15 +55,9 @@ def prompt_for(completion: Completion, *, with_bytes: bool = True) -> Prompt:
     system = Conversation.objects.values_list("system_prompt", flat=True).get(pk=first.conversation_id)
     said = _said_until(first.parent_id)
     told = turns_of(said, completion.model, with_bytes=with_bytes)
-    turns = [Turn("system", system)] if system.strip() else []
-    turns += [one.turn for one in told]
-    kept = 1
-    if first.prefix_length:
-        turns.append(Turn("assistant", first.text[: first.prefix_length]))
-        kept = 2
+    begun = first.text[: first.prefix_length]
+    fitting, left_out = _fitting(system, told, completion.model, begun)
     facts = completion.model.provider.facts
-    plainer = {id(one.turn): one.plain for one in told}
-    fitting = fitted(turns, room(completion.model), kept=kept, is_cautious=facts.cuts_prompts, plainer=plainer)
     call = Call(
         endpoint=completion.model.provider.endpoint,
         model=completion.model.name,
@@ -78,7 +72,7 @@ def prompt_for(completion: Completion, *, with_bytes: bool = True) -> Prompt:
     there = set(map(id, fitting))
     bare = sum(one.files for one in told if id(one.plain) in there and id(one.turn) not in there)
     missing = sum(one.missing for one in told if id(one.turn) in there)
-    return Prompt(call, len(turns) - len(fitting), bare + missing)
+    return Prompt(call, left_out, bare + missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +166,19 @@ def turns_with(
     """What would be sent if that stood under a thread's end, without the bytes of images."""
     system = conversation.system_prompt if conversation else ""
     told = turns_of([*_said_until(leaf), Said("user", text, files)], model)
+    return _fitting(system, told, model)[0]
+
+
+def _fitting(system: str, told: list[Told], model: LanguageModel, begun: str = "") -> tuple[list[Turn], int]:
+    """What of a thread is sent, and how many turns are not; `begun`: what the model is to go on with."""
     turns = [Turn("system", system)] if system.strip() else []
-    plainer = {id(one.turn): one.plain for one in told}
+    turns += [one.turn for one in told]
+    if begun:
+        turns.append(Turn("assistant", begun))
     cautious = model.provider.facts.cuts_prompts
-    return fitted([*turns, *(one.turn for one in told)], room(model), is_cautious=cautious, plainer=plainer)
+    plainer = {id(one.turn): one.plain for one in told}
+    fitting = fitted(turns, room(model), kept=2 if begun else 1, is_cautious=cautious, plainer=plainer)
+    return fitting, len(turns) - len(fitting)
 
 
 def _better_streamed(facts: Profile, n: int) -> bool:
