@@ -39,6 +39,7 @@ from tests.scripted import (
     chat_stream,
     chat_whole,
 )
+from tests.site import free_port
 
 T = TypeVar("T")
 KEY = "refresh.token.0123456789"
@@ -498,11 +499,6 @@ def only_failure(events: list[Event]) -> Failure:
     assert isinstance(failure, Failure)
     assert failure.kind == "unreachable"
     return failure
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def test_nothing_listens() -> None:
