@@ -24,9 +24,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from chat import alerting
-from chat.archive.steps import Act, Question
 from chat.models import Alert, AlertSettings, Chore, Delivery
 from chat.models.alert import due_now
+from chat.steps import Act, Question
 from chat.templatetags.alert_words import alert_address, alert_sentence, alert_title
 from chat.templatetags.troubles import trouble
 from chat.upstream import client

@@ -11,9 +11,9 @@ from uuid import UUID
 from django.utils import timezone
 
 from chat.accounting.audit import Finding, one_state, parts
-from chat.archive.steps import Act, Question
 from chat.models import Chore, Completion, Proof, UsageEntry
 from chat.models.proof import MOST_NAMED
+from chat.steps import Act, Question
 
 logger = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from django.utils import timezone
 from chat import index
 from chat.archive import parting, sharing
 from chat.archive.retention import limit_in_force
-from chat.archive.steps import Act, Question, ids_of, in_batches
 from chat.models import Attachment, Chore, Completion, Conversation, File, Message, Person
 from chat.models.file import remove_unattached, stray_bytes
 from chat.settlement import Ending, settle_queued
+from chat.steps import Act, Question, ids_of, in_batches
 
 LEFT_AFTER = timedelta(minutes=1)  # loading a page again is not leaving
 IDLE_AFTER = timedelta(hours=1)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from django.db import transaction
 from django.utils import timezone
 
-from chat.archive.steps import Act, ids_of, in_batches
 from chat.models import Account, Completion, Conversation, File, Folder, Import, Person, Share, Tag
 from chat.models.file import remove_unattached
+from chat.steps import Act, ids_of, in_batches
 
 AT_ONCE = 500
 FILES_AT_ONCE = 20

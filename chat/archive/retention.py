@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
-from chat.archive.steps import Act, Question, ids_of, in_batches
 from chat.models import Account, AuditEntry, Chore, Completion, Conversation, Person, Retention
+from chat.steps import Act, Question, ids_of, in_batches
 
 AT_ONCE = 200
 RETIRE = "retire"

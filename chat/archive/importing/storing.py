@@ -14,11 +14,11 @@ from django.db import transaction
 from chat import index
 from chat.archive.importing import own
 from chat.archive.importing.foreign import BadConversation, Foreign, ForeignFile, ForeignMessage
-from chat.archive.steps import Act
 from chat.extraction import Extract, Unreadable, extract
 from chat.models import Attachment, Conversation, File, Folder, Message, Person, Tag
 from chat.models.file import clean_name, limits, place_of, put, remove_bytes
 from chat.models.filing import NAME_LENGTH
+from chat.steps import Act
 from chat.words import folded
 
 BATCH = 30  # messages in one transaction: some 20 ms, most of them for the index

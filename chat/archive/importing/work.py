@@ -20,9 +20,9 @@ from chat.archive.importing.foreign import LONGEST_NAME, BadConversation, Foreig
 from chat.archive.importing.problems import OF_FILE
 from chat.archive.importing.reading import Item, Unreadable, items, size_of
 from chat.archive.importing.storing import Stored, store
-from chat.archive.steps import Act
 from chat.models import Import
 from chat.models.imports import MOST_PROBLEMS, ImportChunk
+from chat.steps import Act
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What long work of the archive is made of: acts, each a short transaction, done by whoever runs the work."""
+"""What long work is made of: acts, each a short transaction, done by whoever runs the work."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
