@@ -396,6 +396,18 @@ def test_what_people_read_names_files_and_a_share_only_names_them(site, alice):
     assert "/files/" not in shared.text
 
 
+def test_a_share_does_not_tell_that_files_were_sent_after_it_or_on_another_thread(site, alice):
+    sent = send(alice, text="Hello")
+    site.settled(sent.completion)
+    page = alice.post(f"/c/{sent.conversation}/share/", days="7", htmx=False).text
+    link = site.url + re.search(r"/s/[\w-]+/", page)[0]
+    before = httpx.get(link).text
+    for parent in (sent.reply, None):
+        later = send(alice, attach(alice, b"x = 1", "a.py"), conversation=sent.conversation, parent=parent)
+        site.settled(later.completion)
+    assert httpx.get(link).text == before
+
+
 def test_all_of_ones_data_holds_the_files(site, alice):
     sent = send(alice, attach(alice, RED, "red.png"))
     site.settled(sent.completion)

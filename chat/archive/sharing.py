@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from chat.archive.exporting.contents import path, sliced
 from chat.models import Attachment, Conversation, Message, Share
-from chat.models.conversation import with_files
+from chat.models.conversation import ids_to, with_files
 
 TOKEN_BYTES = 32
 DAYS = (1, 7, 30, 90)
@@ -59,8 +59,8 @@ def shown(made: Share) -> Iterator[Message]:
 
 
 def has_files(made: Share) -> bool:
-    """Whether its conversation does, on whatever thread."""
-    return Attachment.objects.filter(message__conversation=made.conversation_id).exists()
+    """On its thread: what is attached elsewhere, or later, it does not tell."""
+    return Attachment.objects.filter(message__in=ids_to(made.leaf_id)).exists()
 
 
 def remove_expired() -> int:
