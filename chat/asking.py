@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chat import alerting, index, parameters
-from chat.accounting import budgets, calibration
+from chat.accounting import budgets
 from chat.accounting.budgets import Wanted
 from chat.models import (
     Account,
@@ -28,9 +28,8 @@ from chat.models import (
     Persona,
     Price,
 )
-from chat.prompts import Said, prompt_bound, room, turns_of
+from chat.prompts import prompt_bound, room, tokens_with
 from chat.titles import first_words
-from chat.tokens import prompt_estimate
 
 TITLE_TOKENS = 100  # room for a few words, and for what some models put before them
 
@@ -154,7 +153,8 @@ def edit(
 
 def _held_files(person: Person, pks: Sequence[UUID]) -> list[File]:
     """In their order, their rows locked: what is attached is not removed at the same moment."""
-    found = File.objects.ready().filter(person=person, pk__in=pks).select_for_update().defer("text").in_bulk()
+    mine = File.objects.ready().reachable().filter(person=person, pk__in=pks)
+    found = mine.select_for_update().defer("text").in_bulk()
     if len(found) != len(set(pks)):
         raise FilesGone
     return [found[pk] for pk in dict.fromkeys(pks)]
@@ -312,15 +312,14 @@ def _queue(
 
 def _refuse_unfit(question: Message, models: list[LanguageModel]) -> list[File]:
     """The files of the question that is asked. What was attached earlier in the thread is left out where it must be."""
-    attached = Attachment.objects.filter(message=question).select_related("file")
+    attached = Attachment.objects.filter(message=question).select_related("file").defer("file__text")
     if not (files := [attachment.file for attachment in attached]):
         return []
     for model in models:
         if any(file.is_image and file.is_ready for file in files) and not model.can_see:
             raise CannotSee(model)
-        turns = [one.turn for one in turns_of([Said("user", question.text, files)], model)]
-        tokens, most = prompt_estimate(turns, calibration.ratio_of(model.pk, "input")).tokens, room(model)
-        if most is not None and tokens > most:
+        most = room(model)
+        if most is not None and (tokens := tokens_with(question.text, files, model)) > most:
             raise NoRoomForFiles(model, tokens, most)
     return files
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 from django.conf import settings
 
@@ -158,6 +159,16 @@ def _why_not_seen(file: File, model: LanguageModel, left: _Left) -> str:
 
 def _enclosure(file: File, missing: str) -> Enclosure:
     return Enclosure(file.pk.hex[:12], file.name, "" if missing else file.text, missing)
+
+
+def tokens_with(text: str, files: list[File], model: LanguageModel) -> int:
+    """About what a message takes with its files. Their texts were counted when they came: megabytes are not read here,
+    where others wait for the database."""
+    ratio = calibration.ratio_of(model.pk, "input")
+    images, others = [file for file in files if file.is_image], [file for file in files if not file.is_image]
+    marked = enclosed(text, [Enclosure(file.pk.hex[:12], file.name) for file in others])
+    around = prompt_estimate([one.turn for one in turns_of([Said("user", marked, images)], model)], ratio).tokens
+    return around + ceil(sum(file.tokens for file in others) * (ratio.tokens if ratio else 1))
 
 
 def turns_with(

@@ -277,6 +277,7 @@ def test_files_go_with_the_last_conversation_that_has_them(site, alice):
     alice.post(f"/c/{fork}/delete/")
     pk = str(uuid.UUID(site.rows("SELECT id FROM chat_file")[0]["id"]))
     assert alice.http.get(f"/files/{pk}/").status_code == 404  # hidden already
+    assert send(alice, pk).response.status_code == 409
     purge(site)
     assert not bytes_on_disk(site) and not site.rows("SELECT 1 FROM chat_file")
     assert [dict(row) for row in site.charges()] == [dict(row) for row in ledger]
