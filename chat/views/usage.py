@@ -11,6 +11,7 @@ from chat.accounting.reports import REPORTS
 from chat.accounting.reports.files import as_json, cells, table_as_json, titles
 from chat.accounting.reports.held import held
 from chat.accounting.reports.over_time import TOKENS, over_time
+from chat.accounting.reports.sums import Gathered
 from chat.accounting.reports.table import Report, Table, currencies_of
 from chat.accounting.standing import budgets_of
 from chat.spreadsheets import csv_lines
@@ -25,7 +26,8 @@ CSV = "text/csv; charset=utf-8"
 @login_required
 def overview(request: HttpRequest) -> HttpResponse:
     asked = asked_for(request)
-    tables = {report.name: report.table(asked.scope) for report in _on_overview(asked)}
+    read = Gathered(asked.scope, "model", "outcome")
+    tables = {report.name: report.table(asked.scope, read) for report in _on_overview(asked)}
     figures = tables["outcomes"].total.figures
     currencies = currencies_of(figures)
     chart = over_time(asked.scope, _stack(asked), _unit(asked, currencies))

@@ -1,11 +1,10 @@
 """What a report says of some usage: replies, tokens and money, and how much of it is an estimate. They add up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 
 from chat.models.money import PLACES
-
-PARTS = ("amount", "amount_low", "amount_high", "estimated_amount", "spared_amount")
 
 
 @dataclass(slots=True)
@@ -19,8 +18,11 @@ class Money:
     spared_amount: int = 0
 
     def add(self, other: "Money") -> None:
-        for name in PARTS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.amount += other.amount
+        self.amount_low += other.amount_low
+        self.amount_high += other.amount_high
+        self.estimated_amount += other.estimated_amount
+        self.spared_amount += other.spared_amount
 
     @property
     def sum(self) -> Decimal:
@@ -60,6 +62,9 @@ class Money:
         return 1 - self.exact_share
 
 
+PARTS = tuple(each.name for each in fields(Money))
+
+
 @dataclass(slots=True)
 class Figures:
     replies: int = 0
@@ -95,21 +100,28 @@ class Figures:
         return self.money.get(currency) or Money()
 
     def add(self, other: "Figures") -> None:
-        for name in COUNTS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.replies += other.replies
+        self.adjustments += other.adjustments
+        self.input_tokens += other.input_tokens
+        self.cached_tokens += other.cached_tokens
+        self.output_tokens += other.output_tokens
+        self.reasoning_tokens += other.reasoning_tokens
+        self.estimated_input += other.estimated_input
+        self.estimated_output += other.estimated_output
+        self.spared_tokens += other.spared_tokens
+        self.unpriced_tokens += other.unpriced_tokens
         for currency, money in other.money.items():
             self.money.setdefault(currency, Money()).add(money)
 
 
-COUNTS = tuple(each.name for each in fields(Figures) if each.name != "money")
-SUMMED = tuple(name for name in COUNTS if name != "unpriced_tokens")
+SUMMED = tuple(each.name for each in fields(Figures) if each.name not in ("unpriced_tokens", "money"))
 
 
-def figures_of(sums: dict[str, int], currency: str) -> Figures:
-    """Of sums of columns, all in one currency or unpriced."""
-    found = Figures(**{name: sums[name] for name in SUMMED})
+def figures_of(sums: Sequence[int], currency: str) -> Figures:
+    """Of the sums of SUMMED and of PARTS, all in one currency or unpriced."""
+    found = Figures(*sums[: len(SUMMED)])
     if currency:
-        found.money[currency] = Money(**{name: sums[name] for name in PARTS})
+        found.money[currency] = Money(*sums[len(SUMMED) :])
     else:
         found.unpriced_tokens = found.tokens
     return found

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from chat.accounting.reports.scope import Scope
-from chat.accounting.reports.sums import sums
+from chat.accounting.reports.sums import Read
 from chat.accounting.reports.table import Column, Report, Row, usual_columns
 from chat.models import Completion
 
@@ -18,8 +18,8 @@ WORDS = {
 }
 
 
-def rows(scope: Scope) -> list[Row]:
-    found = sums(scope, "outcome")
+def rows(scope: Scope, read: Read) -> list[Row]:
+    found = read(scope, "outcome")
     replies = sum(figures.replies for figures in found.values())
     return [
         Row(word_of(outcome), figures, {"outcome": outcome}, {"share": figures.replies / replies if replies else None})

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from chat.accounting.reports.figures import Figures
 from chat.accounting.reports.people import names_of
 from chat.accounting.reports.scope import Period, Scope
-from chat.accounting.reports.sums import sums, sums_of_a_few
+from chat.accounting.reports.sums import Gathered
 from chat.accounting.reports.table import Cell, Column, Row, Table, total_of
 from chat.models import LanguageModel
 from chat.models.money import PLACES
@@ -86,13 +86,14 @@ class OverTime:
 def over_time(scope: Scope, stack: Stack, unit: str) -> OverTime:
     step, steps = steps_of(scope.period)
     by_month = step == "month"
-    by_day = {(None, day): figures for (day,), figures in sums(scope, "day", whole_months=by_month).items()}
+    read = Gathered(scope, *(["model"] if stack == "model" else []), "day", whole_months=by_month)
+    by_day = {(None, day): figures for (day,), figures in read(scope, "day", whole_months=by_month).items()}
     whole = _stepped(by_day, steps).get(None) or [Figures() for _step in steps]
     if stack == "exactness":
         return OverTime(step, steps, stack, unit, _exactness(whole, unit), whole)
-    taken = {key: _value(figures, unit) for (key,), figures in sums(scope, stack).items()}
+    taken = {key: _value(figures, unit) for (key,), figures in read(scope, stack).items()}
     few = [key for key in sorted(taken, key=lambda key: (-taken[key], key))[:SERIES] if taken[key] > 0]
-    stepped = _stepped(sums_of_a_few(scope, stack, few, stack, "day", whole_months=by_month), steps)
+    stepped = _stepped(read.of_a_few(stack, few), steps)
     names = _names(stack, few)
     series = [
         Series(f"{stack}-{key}", names[key], f"c{place}", [_value(figures, unit) for figures in stepped[key]])
@@ -126,7 +127,7 @@ def _cut(period: Period, end_of) -> Iterator[Period]:
 
 
 def _stepped(by_day: dict[tuple[object, date], Figures], steps: list[Period]) -> dict[object, list[Figures]]:
-    """By key, the figures of each step. The first of a month may stand for all of it."""
+    """By key, the figures of each step. The first day of it in a month may stand for all of that month."""
     step_of = {step.first + timedelta(days=n): place for place, step in enumerate(steps) for n in range(step.days)}
     found: dict[object, list[Figures]] = {}
     for (key, day), figures in by_day.items():

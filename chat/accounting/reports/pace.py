@@ -1,12 +1,11 @@
 """How long replies let wait for their first token, and how fast they come: percentiles from counts in buckets."""
 
-from django.db.models import Sum
 from django.utils.translation import gettext_lazy as _
 
 from chat.accounting.pace import BUCKETS, bounds
 from chat.accounting.reports.figures import Figures
 from chat.accounting.reports.scope import Scope
-from chat.accounting.reports.sums import sources
+from chat.accounting.reports.sums import Read, sources, summed
 from chat.accounting.reports.table import Cell, Column, Report, Row
 from chat.models import LanguageModel
 
@@ -14,7 +13,7 @@ KINDS = ("ttft", "speed")
 SHARES = {"ttft-50": 0.5, "ttft-95": 0.95, "speed-50": 0.5, "speed-5": 0.05}
 
 
-def rows(scope: Scope) -> list[Row]:
+def rows(scope: Scope, _read: Read) -> list[Row]:
     counts = _counts(scope)
     known = LanguageModel.objects.in_bulk(list(counts))
     return [
@@ -45,10 +44,9 @@ def _counts(scope: Scope) -> dict[int, dict[str, list[int]]]:
     """By model and kind, the replies in each bucket."""
     names = [f"{kind}_{number}" for kind in KINDS for number in range(BUCKETS)]
     found: dict[int, list[int]] = {}
-    for rows in sources(scope, "model"):
-        for model, *counts in rows.values_list("model").annotate(**{f"sum_{name}": Sum(name) for name in names}):
-            so_far = found.get(model, [0] * len(names))
-            found[model] = [before + more for before, more in zip(so_far, counts, strict=True)]
+    for (model, _currency), sign, counts in summed(list(sources(scope, "model")), ("model",), names):
+        so_far = found.get(model, [0] * len(names))
+        found[model] = [before + sign * more for before, more in zip(so_far, counts, strict=True)]
     return {model: {"ttft": counts[:BUCKETS], "speed": counts[BUCKETS:]} for model, counts in found.items()}
 
 

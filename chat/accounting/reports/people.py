@@ -3,13 +3,13 @@
 from django.utils.translation import gettext_lazy as _
 
 from chat.accounting.reports.scope import Scope
-from chat.accounting.reports.sums import sums
+from chat.accounting.reports.sums import Read
 from chat.accounting.reports.table import Report, Row
 from chat.models import Account
 
 
-def rows(scope: Scope) -> list[Row]:
-    by_account = sums(scope, "account")
+def rows(scope: Scope, read: Read) -> list[Row]:
+    by_account = read(scope, "account")
     names = names_of({account for (account,) in by_account})
     return [Row(names[account], figures, {"account": account}) for (account,), figures in by_account.items()]
 

@@ -3,14 +3,14 @@
 from django.utils.translation import gettext_lazy as _
 
 from chat.accounting.reports.scope import Scope
-from chat.accounting.reports.sums import sums
+from chat.accounting.reports.sums import Read
 from chat.accounting.reports.table import Report, Row
 
 WORDS = {"reply": _("Replies"), "title": _("Titles"), "api": _("API")}
 
 
-def rows(scope: Scope) -> list[Row]:
-    found = sums(scope, "purpose")
+def rows(scope: Scope, read: Read) -> list[Row]:
+    found = read(scope, "purpose")
     return [Row(word_of(purpose), figures, {"purpose": purpose}) for (purpose,), figures in found.items()]
 
 

@@ -1,5 +1,6 @@
 """Which usage a report is about: its days, and whose, of which model, for what and with which end."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -39,13 +40,28 @@ class Period:
 
     @property
     def parted(self) -> tuple["Period | None", list["Period"]]:
-        """The whole months in it, as one period, and what is left before and after them."""
+        """The whole months in it, as one period, and what is left before and after them, each in one month."""
         begins = self.first if self.first.day == 1 else Period.of_month(self.first).last + DAY
         ends = self.last if (self.last + DAY).day == 1 else self.last.replace(day=1) - DAY
-        if begins > ends:
+        if begins > ends + DAY:
             return None, [self]
         around = [Period(self.first, begins - DAY), Period(ends + DAY, self.last)]
-        return Period(begins, ends), [period for period in around if period.days > 0]
+        return Period(begins, ends) if begins <= ends else None, [period for period in around if period.days > 0]
+
+    @property
+    def others_of_month(self) -> list["Period"]:
+        """Of what lies in one month, the other days of it."""
+        month = Period.of_month(self.first)
+        around = [Period(month.first, self.first - DAY), Period(self.last + DAY, month.last)]
+        return [period for period in around if period.days > 0]
+
+    @property
+    def months(self) -> Iterator[date]:
+        """The first day of each month in which it lies."""
+        first = self.first.replace(day=1)
+        while first <= self.last:
+            yield first
+            first = Period.of_month(first).last + DAY
 
     def __contains__(self, day: date) -> bool:
         return self.first <= day <= self.last

@@ -6,15 +6,15 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.accounting.reports.outcomes import word_of
 from chat.accounting.reports.scope import Scope
-from chat.accounting.reports.sums import sums
+from chat.accounting.reports.sums import Read
 from chat.accounting.reports.table import Cell, Column, Report, Row, money_columns
 from chat.models import Completion
 
 WITHOUT_THEIR_END = (Completion.Status.STOPPED, Completion.Status.ABANDONED)
 
 
-def rows(scope: Scope) -> list[Row]:
-    found = sums(scope, "outcome")
+def rows(scope: Scope, read: Read) -> list[Row]:
+    found = read(scope, "outcome")
     return [
         Row(word_of(outcome), figures, {"outcome": outcome})
         for (outcome,), figures in found.items()

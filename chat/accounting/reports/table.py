@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.accounting.reports.figures import Figures
 from chat.accounting.reports.scope import Scope
+from chat.accounting.reports.sums import Read, sums
 
 Kind = Literal["words", "day", "count", "tokens", "share", "money", "seconds", "speed"]
 Cell = str | int | float | Decimal | date | None
@@ -79,14 +80,14 @@ class Report:
     tab: str | Promise
     title: str | Promise
     label: str | Promise
-    rows: Callable[[Scope], list[Row]]
+    rows: Callable[[Scope, Read], list[Row]]
     columns: Callable[[list[str]], list[Column]] | None = None  # of the currencies there are; else the usual ones
     label_kind: Kind = "words"
     of_everybody: bool = False
     sorts_by: str = ""  # else by what it cost
 
-    def table(self, scope: Scope) -> Table:
-        rows = self.rows(scope)
+    def table(self, scope: Scope, read: Read = sums) -> Table:
+        rows = self.rows(scope, read)
         together = total_of(rows)
         currencies = currencies_of(together.figures)
         columns = [Column(self.name, self.label, self.label_kind, lambda row: row.label)]
