@@ -22,6 +22,8 @@ from psycopg.rows import dict_row
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.warm import Warm
+
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct-horse-battery"
 
@@ -50,7 +52,7 @@ class Site:
         self.folder = folder
         self.port = free_port()
         self.environment = environment
-        self.process: subprocess.Popen | None = None
+        self.process: Warm | None = None
         self.log = folder / "log"
 
     @property
@@ -65,13 +67,7 @@ class Site:
         inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         own = {"PORT": str(self.port), "CHAT_DATA": str(self.folder)}
         environment = {**inherited, **own, **self.environment, **extra}
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve"],
-            cwd=ROOT,
-            env=environment,
-            stdout=open(self.log, "a"),
-            stderr=subprocess.STDOUT,
-        )
+        self.process = Warm(["serve"], cwd=ROOT, env=environment, log=self.log)
         wait_for(self.answers, 60)
         return self
 
