@@ -1,7 +1,7 @@
 """The doors for sync code: telling pages and processes to look, and stopping. A hint that is lost loses nothing."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 def hint_queued(person: int, conversation: UUID, leaf: int) -> None:
     """Something was queued: whoever has a page of this person open claims it, and pages that lack `leaf` look."""
     _hint(person, {"type": "hint.queued", "conversation": str(conversation), "leaf": leaf})
+    _say(_claim_for_absent, person)
 
 
 def hint_changed(person: int, conversation: UUID) -> None:
@@ -30,10 +31,7 @@ def hint_revoked(person: int) -> None:
 
 def hint_labour() -> None:
     """There is something to import or to purge; without the hint it begins within a minute."""
-    try:
-        async_to_sync(registry.begin_labours)()
-    except Exception:
-        logger.exception("a hint was lost; the next look finds what it was about")
+    _say(registry.begin_labours)
 
 
 def stop(completion: Completion, reason: str) -> bool:
@@ -51,8 +49,12 @@ def stop_all(completions: Iterable[Completion], reason: str) -> None:
 
 
 def _hint(person: int, message: dict) -> None:
+    _say(_send, person_group(person), message)
+
+
+def _say(act: Callable[..., Awaitable], *about: object) -> None:
     try:
-        async_to_sync(_send)(person_group(person), message)
+        async_to_sync(act)(*about)
     except Exception:
         logger.exception("a hint was lost; the next look finds what it was about")
 
@@ -60,3 +62,8 @@ def _hint(person: int, message: dict) -> None:
 async def _send(group: str, message: dict) -> None:
     await registry.ensure_started()
     await get_channel_layer().group_send(group, message)
+
+
+async def _claim_for_absent(person: int) -> None:
+    await registry.ensure_started()
+    registry.keep(registry.claim_for_absent(person))

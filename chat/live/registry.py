@@ -31,6 +31,7 @@ LOOK_SECONDS = 2.0
 CHORE_SECONDS = 60.0
 LAST_WORDS_SECONDS = 5.0  # what is live may end by itself so long after SIGTERM
 SETTLE_SECONDS = 1.5
+ELSEWHERE_SECONDS = 0.2
 STOP_SECONDS = 2.0
 
 Status = Completion.Status
@@ -125,6 +126,14 @@ class Registry:
     async def claim_for(self, person: int) -> None:
         """Claims what this person has queued: called where they have a page open."""
         await self._claim_all(Completion.objects.filter(person=person, status=Status.QUEUED))
+
+    async def claim_for_absent(self, person: int) -> None:
+        """The same where they have none: whoever sends without a page socket need not wait for the next look."""
+        if self.attendance.is_here(person):
+            return
+        if self._lock_file is None:  # another process may have their page, and comes first
+            await asyncio.sleep(ELSEWHERE_SECONDS)
+        await self.claim_for(person)
 
     async def _claim_all(self, queued) -> None:
         await self._claim(await in_reader(lambda: list(queued.order_by("pk").values_list("pk", flat=True))))
