@@ -45,12 +45,12 @@ def add(by: Person | None, budget: Budget) -> BudgetPeriod:
 def change(by: Person | None, budget: Budget, *, soft: Decimal | None, hard: Decimal | None) -> None:
     """From this moment on, in the period that runs, too. Raises BelowHeld, and then nothing is changed."""
     with transaction.atomic():
+        kept = _locked(budget)
         running = budget.periods.select_for_update(no_key=True).filter(ends__gte=timezone.localdate()).order_by("pk")
         for period in running:
             extra = budgets.granted([period], timezone.now()).get(period.pk, Decimal(0))
             if hard is not None and period.held > hard + extra:
                 raise BelowHeld(period)
-        kept = Budget.objects.select_for_update(no_key=True).get(pk=budget.pk)
         before = kept.figures
         kept.soft, kept.hard = soft, hard
         kept.save(update_fields=["soft", "hard"])
@@ -62,6 +62,7 @@ def change(by: Person | None, budget: Budget, *, soft: Decimal | None, hard: Dec
 def remove(by: Person | None, budget: Budget) -> None:
     """With its periods and what is held in them. What was spent stays in the ledger."""
     with transaction.atomic():
+        _locked(budget)
         list(budget.periods.select_for_update().order_by("pk"))  # whoever takes a hold has them locked
         AuditEntry.record(by, "budget removed", budget, before=budget.figures)
         budget.delete()
@@ -70,12 +71,17 @@ def remove(by: Person | None, budget: Budget) -> None:
 def give(by: Person | None, budget: Budget, *, amount: Decimal, until: datetime, note: str = "") -> Grant:
     """More than the limit of the period that runs, until a moment."""
     with transaction.atomic():
-        period = budgets.open_period(budget, timezone.localdate())
+        period = budgets.open_period(_locked(budget), timezone.localdate())
         account = Account.of(by) if by else None
         grant = Grant.objects.create(period=period, amount=amount, until=until, by=account, note=note)
         given = {"amount": amount, "until": until, "note": note}
         AuditEntry.record(by, "more granted", budget, after=given)
         return grant
+
+
+def _locked(budget: Budget) -> Budget:
+    """Before any of its periods: so does whoever opens one. Raises DoesNotExist, if somebody has removed it."""
+    return Budget.objects.select_for_update(no_key=True).get(pk=budget.pk)
 
 
 def save_group(by: Person | None, group: Group) -> None:

@@ -3,6 +3,7 @@
 import uuid
 from decimal import Decimal
 
+from django.db import transaction
 from django.utils import timezone
 
 from chat import asking, settlement
@@ -48,8 +49,9 @@ def model(name: str = "tiny", *, price: tuple[str, str] | None = ("1", "2"), cur
 def budget(hard: str | None = None, *, unit: str = "USD", period: str = "month", soft=None, **whose) -> BudgetPeriod:
     """Its period of today. Of `account` or `group`, else of everybody."""
     limits = {"hard": None if hard is None else Decimal(hard), "soft": None if soft is None else Decimal(soft)}
-    made = Budget.objects.create(unit=unit, period=period, begins=timezone.localdate(), **limits, **whose)
-    return budgets.open_period(made, timezone.localdate())
+    with transaction.atomic():
+        made = Budget.objects.create(unit=unit, period=period, begins=timezone.localdate(), **limits, **whose)
+        return budgets.open_period(made, timezone.localdate())
 
 
 def person(name: str = "alice") -> Person:

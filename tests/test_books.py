@@ -1,5 +1,6 @@
 """The ledger, its days and its proofs: what is booked adds up, whatever ends how, and what does not is named."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -333,6 +334,21 @@ def test_a_days_sums_are_made_anew_from_its_lines(settled):
     assert books.off() == []
     assert days.rebuild(timezone.localdate()) == 0
     call_command("auditusage", rebuild="all")
+
+
+def test_what_is_added_while_sums_are_made_anew_was_not_wrong(settled):
+    """Between the look at the days and that at their rollups another reply ends, once."""
+    asked = books.ask(books.model("other"))
+
+    def ending(execute, statement, parameters, many, context):
+        if asked.completions and statement.startswith("SELECT") and 'FROM "chat_usagerollup"' in statement:
+            late, asked.completions[:] = replace(asked, completions=[*asked.completions]), []
+            books.settle(late)
+        return execute(statement, parameters, many, context)
+
+    with connection.execute_wrapper(ending):
+        assert days.rebuild(timezone.localdate()) == 0
+    assert not asked.completions and books.off() == []
 
 
 def test_the_days_of_a_year_add_up_to_the_lines(settled):

@@ -1,10 +1,12 @@
 """The pages of prices, budgets and groups: what fits is set, what does not is said, and others find nothing there."""
 
 import re
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -147,6 +149,33 @@ def test_a_second_budget_of_the_same_kind_is_refused(root):
     new_budget(root)
     assert alerts(new_budget(root)) == ["There is a budget of this kind already. Change that one."]
     assert new_budget(root, unit="EUR").status_code == 302
+
+
+def test_a_second_click_at_the_same_moment_is_told_what_the_first_has_made(root, tiny):
+    """The first one's row is there just after the form has looked for it."""
+    then = timezone.make_aware(datetime(2027, 1, 1))
+    firsts = {
+        "chat_budget": lambda: books.budget("5"),
+        "chat_price": lambda: Price.objects.create(
+            model=tiny, currency="USD", input_mtok=1, output_mtok=2, valid_from=then
+        ),
+        "chat_group": lambda: Group.objects.create(name="Students"),
+    }
+
+    def first_click(execute, statement, parameters, many, context):
+        found = execute(statement, parameters, many, context)
+        table = next((one for one in firsts if f' AS "a" FROM "{one}" ' in statement), None)
+        if table:
+            firsts.pop(table)()
+        return found
+
+    with connection.execute_wrapper(first_click):
+        budget = new_budget(root)
+        price = new_price(root, tiny, day="2027-01-01")
+        group = root.post("/groups/", {"name": "Students"})
+    assert not firsts
+    assert [answer.status_code for answer in (budget, price, group)] == [422] * 3
+    assert "There is a budget of this kind already." in budget.content.decode()
 
 
 def test_a_limit_below_what_is_held_is_refused(root):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from chat.accounting import booking
@@ -49,6 +49,24 @@ def test_a_statement_adds_up_to_the_lines_of_its_month(alice):
     assert [line.kind for line in made.corrections] == ["adjustment"] and made.more_corrections == 0
     of_group = statement(Scope(Period.of_month(timezone.localdate()), group=Group.objects.get().pk))
     assert (of_group.figures, len(of_group.corrections)) == (made.figures, 1)
+
+
+def test_a_statement_of_a_closed_month_has_all_of_its_lines(alice):
+    """The month is closed, after one more line, as soon as the statement has read its figures: it is not yet closed."""
+    tiny, ended = books.model("late"), []
+
+    def closing(execute, statement, parameters, many, context):
+        found = execute(statement, parameters, many, context)
+        if not ended and 'FROM "chat_usageday"' in statement:
+            ended.append(statement)
+            books.settle(books.ask(tiny))
+            ClosedMonth.objects.create(first=timezone.localdate().replace(day=1))
+        return found
+
+    with connection.execute_wrapper(closing):
+        made = statement(Scope(Period.of_month(timezone.localdate()), account=books.account("alice").pk))
+    lines = UsageEntry.objects.filter(account=books.account("alice"), kind="charge")
+    assert ended and (made.closed is None or made.figures.replies == lines.count())
 
 
 def test_a_person_prints_their_own_and_nobody_elses(alice):

@@ -85,7 +85,7 @@ def counting(account: int, group: int | None, day: date) -> list[Budget]:
 
 
 def periods_of(budgets: list[Budget], day: date) -> list[BudgetPeriod]:
-    """Those that hold on a day, made where there are none yet, and locked."""
+    """Those that hold on a day, made where there are none yet, and locked. A budget that is removed has none."""
     found = list(there(budgets, day).select_for_update(of=("self",), no_key=True))
     if missing := {budget.pk for budget in budgets} - {period.budget_id for period in found}:
         for budget in sorted(budgets, key=lambda budget: budget.pk):
@@ -113,11 +113,15 @@ def _unsaved(budget: Budget, day: date) -> BudgetPeriod:
     return BudgetPeriod(budget=budget, begins=begins, ends=ends, soft=budget.soft, hard=budget.hard, spent=spent)
 
 
-def open_period(budget: Budget, day: date) -> BudgetPeriod:
-    """The one that a day lies in. A new one begins with what its days have cost so far."""
+def open_period(budget: Budget, day: date) -> BudgetPeriod | None:
+    """The one that a day lies in; None if the budget was removed. A new one begins with what its days have cost."""
     found = BudgetPeriod.objects.filter(budget=budget, begins=budget.span(day)[0]).first()
     if found is None:
-        new = _unsaved(budget, day)
+        # Locked: whoever changes its limits, or removes it, waits until its period is there to be changed, too.
+        kept = Budget.objects.select_for_update(no_key=True).filter(pk=budget.pk).first()
+        if kept is None:
+            return None
+        new = _unsaved(kept, day)
         start = {name: getattr(new, name) for name in ("ends", "soft", "hard", "spent")}
         found, _new = BudgetPeriod.objects.get_or_create(budget=budget, begins=new.begins, defaults=start)
     return found
@@ -297,8 +301,8 @@ def book(line: UsageEntry) -> None:
     """Adds a line to what is spent in the periods of its day."""
     for budget in sorted(counting(line.account_id, line.group_id, line.day), key=lambda budget: budget.pk):
         if worth := worth_of(line, budget.unit):
-            period = open_period(budget, line.day)  # the line is not in its day's sums yet: they come last
-            BudgetPeriod.objects.filter(pk=period.pk).update(spent=plus("spent", worth))
+            if period := open_period(budget, line.day):  # the line is not in its day's sums yet: they come last
+                BudgetPeriod.objects.filter(pk=period.pk).update(spent=plus("spent", worth))
 
 
 def worth_of(line: UsageEntry, unit: str) -> Decimal | None:

@@ -79,23 +79,22 @@ def off(month: date) -> Iterator[Off]:
 
 def rebuild(month: date) -> int:
     """Makes right what is off in a month; how many that was. A row at a time, locked, so that what is added waits."""
-    with transaction.atomic():
-        wrong = [one.key for one in off(month)]
-    for key in wrong:
-        _rebuild(key)
-    return len(wrong)
+    return sum(_rebuild(one.key) for one in list(off(month)))
 
 
-def _rebuild(key: dict[str, object]) -> None:
+def _rebuild(key: dict[str, object]) -> bool:
+    """Whether it was wrong: what was added between two looks only seemed to be."""
     with transaction.atomic():
-        made, _new = UsageRollup.objects.get_or_create(**key)
+        made, is_new = UsageRollup.objects.get_or_create(**key)
         row = UsageRollup.objects.select_for_update().get(pk=made.pk)
         named = tuple(key[name] for name in UsageRollup.KEY)
         right = _right(row.by, row.span, row.first, only=row).get(named)
+        kept = None if is_new else _kept(row.by, row.span, row.first, only=row)[named]
         if right is None:
             row.delete()
-        else:
+        elif right != kept:
             UsageRollup.objects.filter(pk=row.pk).update(**{name: Value(figure) for name, figure in right.items()})
+    return right != kept
 
 
 def _right(by: str, span: str, first: date, only: UsageRollup | None = None) -> dict[tuple, dict[str, int]]:
@@ -122,8 +121,10 @@ def _right(by: str, span: str, first: date, only: UsageRollup | None = None) -> 
     return found
 
 
-def _kept(by: str, span: str, first: date) -> dict[tuple, dict[str, int]]:
+def _kept(by: str, span: str, first: date, only: UsageRollup | None = None) -> dict[tuple, dict[str, int]]:
     rows = UsageRollup.objects.filter(by=by, span=span, first__gte=first, first__lt=_after(first)).order_by()
+    if only is not None:
+        rows = rows.filter(pk=only.pk)
     found = {}
     for row in rows.values(*UsageRollup.KEY).annotate(**_sums()):
         key = tuple(row[name] for name in UsageRollup.KEY)

@@ -1,6 +1,10 @@
 """People, their groups and budgets. Administrators only: for others these pages do not exist."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.contrib import messages
+from django.db import IntegrityError
 from django.db.models import Count, ProtectedError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -48,7 +52,10 @@ def new(request: HttpRequest) -> HttpResponse:
     form = BudgetForm(request.POST)
     if not form.is_valid():
         return _index(request, form=form)
-    budgeting.add(request.user, form.budget)
+    try:
+        budgeting.add(request.user, form.budget)
+    except IntegrityError:  # a second click's, or somebody else's, is a moment older: now the form says so
+        return _index(request, form=BudgetForm(request.POST))
     messages.success(request, _("The budget holds from now on; what its period has cost so far is in it."))
     return redirect("budgets")
 
@@ -60,13 +67,23 @@ def budget(request: HttpRequest, pk: int) -> HttpResponse:
     form = LimitsForm(request.POST if request.method == "POST" else None, initial=_typed(one), unit=one.unit)
     if request.method == "POST" and form.is_valid():
         try:
-            budgeting.change(request.user, one, soft=form.cleaned_data["soft"], hard=form.cleaned_data["hard"])
+            with _or_404():
+                budgeting.change(request.user, one, soft=form.cleaned_data["soft"], hard=form.cleaned_data["hard"])
         except budgeting.BelowHeld as below:
             form.add_error("hard", _below_held(below))
         else:
             messages.success(request, _("Saved."))
             return redirect("budget", one.pk)
     return _page(request, one, form=form)
+
+
+@contextmanager
+def _or_404() -> Iterator[None]:
+    """If somebody has removed it meanwhile."""
+    try:
+        yield
+    except Budget.DoesNotExist:
+        raise Http404 from None
 
 
 def _typed(one: Budget) -> dict[str, object]:
@@ -105,7 +122,8 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, one, grant=form)
     fields = form.cleaned_data
-    budgeting.give(request.user, one, amount=fields["amount"], until=form.until, note=fields["note"])
+    with _or_404():
+        budgeting.give(request.user, one, amount=fields["amount"], until=form.until, note=fields["note"])
     messages.success(request, _("Granted."))
     return redirect("budget", one.pk)
 
@@ -113,7 +131,8 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @administrators_only
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
-    budgeting.remove(request.user, budget_for(request.user, pk))
+    with _or_404():
+        budgeting.remove(request.user, budget_for(request.user, pk))
     messages.success(request, _("The budget is removed. What was spent stays in the books."))
     return redirect("budgets")
 
@@ -127,7 +146,10 @@ def new_group(request: HttpRequest) -> HttpResponse:
     form = GroupForm(request.POST)
     if not form.is_valid():
         return _index(request, group_form=form)
-    budgeting.save_group(request.user, form.instance)
+    try:
+        budgeting.save_group(request.user, form.instance)
+    except IntegrityError:
+        return _index(request, group_form=GroupForm(request.POST))
     return redirect("budgets")
 
 
@@ -148,7 +170,7 @@ def remove_group(request: HttpRequest, pk: int) -> HttpResponse:
     one = group_for(request.user, pk)
     try:
         budgeting.remove_group(request.user, one)
-    except ProtectedError:
+    except (ProtectedError, IntegrityError):  # the second is what was asked for at the same moment
         sentence = _("%(group)s has people, a budget or usage, and stays. Rename it, or move its people.")
         messages.error(request, sentence % {"group": one.name})
     else:

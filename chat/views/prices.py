@@ -1,6 +1,7 @@
 """Models and their prices. Administrators only: for others these pages do not exist."""
 
 from django.contrib import messages
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -70,8 +71,12 @@ def of_model(request: HttpRequest, pk: int) -> HttpResponse:
     one = listed_model_for(request.user, pk)
     form = PriceForm(request.POST if request.method == "POST" else None, model=one)
     if request.method == "POST" and form.is_valid():
-        price_setting.add(request.user, form.instance)
-        messages.success(request, _("The price of %(model)s is set.") % {"model": one.name})
-        return redirect("prices-of-model", one.pk)
+        try:
+            price_setting.add(request.user, form.instance)
+        except IntegrityError:  # a second click's is a moment older: now the form says so
+            form = PriceForm(request.POST, model=one)
+        else:
+            messages.success(request, _("The price of %(model)s is set.") % {"model": one.name})
+            return redirect("prices-of-model", one.pk)
     page = {"model": one, "form": form, "prices": one.prices.all()}
     return render(request, "prices/model.html", page, status=422 if form.errors else 200)

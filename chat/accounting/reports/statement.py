@@ -35,14 +35,15 @@ class Statement:
 
     @property
     def more_corrections(self) -> int:
-        return self.figures.adjustments - len(self.corrections)
+        return max(self.figures.adjustments - len(self.corrections), 0)  # one may come while it is read
 
 
 def statement(scope: Scope) -> Statement:
     """Of a scope whose period is a month."""
+    # Before the figures: what is said to be closed is read when nothing can be added to it any more.
+    closed = ClosedMonth.objects.filter(first=scope.period.first).values_list("closed", flat=True).first()
     table = models.REPORT.table(scope)
     corrections = _corrections(scope) if table.total.figures.adjustments else []
-    closed = ClosedMonth.objects.filter(first=scope.period.first).values_list("closed", flat=True).first()
     return Statement(scope, timezone.now(), closed, table, corrections)
 
 
