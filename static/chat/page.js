@@ -395,23 +395,34 @@ async function edit(article) {
   rewrite.setAttribute("action", `/messages/${id}/edit/`);
   rewrite.setAttribute("hx-post", `/messages/${id}/edit/`);
   rewrite.elements.key.value = uuid();
-  text.value = drafts.read(name) || await sourceOf(id).catch(() => null);
-  if (text.value === null) return say("unreachable");
+  const before = drafts.read(name) || await sourceOf(id).catch(() => null);
+  if (before === null) return say("unreachable");
+  if ("editing" in article.dataset) return;   // by a second click, meanwhile
+  text.value = before;
   leave();
   article.dataset.editing = "";
   article.append(rewrite);
-  if (article.querySelector(".card > .chips")) {
+  if (article.querySelector(".card > .chips") || drafts.read(`${name}:files`)) {
     text.required = false;
-    import("./attaching.js").then(files => files.keep(article, rewrite));
+    attaching().then(files => files.keep(rewrite));
   }
   htmx.process(rewrite);
-  const stop = () => { drafts.write(name, ""); rewrite.remove(); delete article.dataset.editing };
+  const stop = () => {
+    for (const each of [name, `${name}:files`]) drafts.write(each, "");
+    rewrite.remove();
+    delete article.dataset.editing;
+  };
+  const cancel = () => {
+    if (rewrite.querySelector(".chips > li")) attaching().then(files => files.forget(rewrite));
+    stop();
+    article.querySelector("[data-act=edit]")?.focus();
+  };
   keepDraft(text, () => name);
   rewrite.addEventListener("keydown", event => {
-    if (event.key === "Escape" && !isComposing(event)) { event.stopPropagation(); stop(); article.querySelector("[data-act=edit]")?.focus() }
+    if (event.key === "Escape" && !isComposing(event)) { event.stopPropagation(); cancel() }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) rewrite.requestSubmit();
   });
-  rewrite.querySelector("[data-act=cancel]").addEventListener("click", stop);
+  rewrite.querySelector("[data-act=cancel]").addEventListener("click", cancel);
   rewrite.addEventListener("htmx:after:request", ({ detail: { ctx } }) => { if (ctx.response.status === 200) { stop(); notice.replaceChildren() } });
   if (!CSS.supports("field-sizing", "content")) { grow(text); text.addEventListener("input", () => grow(text)) }
   text.focus();
@@ -524,8 +535,8 @@ const acts = {
   copy: button => copy(sourceOf(idOf(button.closest("article"))), button),
   edit: button => edit(button.dataset.message ? byId(`message-${button.dataset.message}`) : button.closest("article")),
   attach: choose,
-  unattach: button => import("./attaching.js").then(files => files.unattach(button)),
-  "open-file": link => import("./attaching.js").then(files => files.open(link)),
+  unattach: button => attaching().then(files => files.unattach(button)),
+  "open-file": link => attaching().then(files => files.open(link)),
   ask: button => write(`${button.textContent.trim()} `),
   menu: openMenu,
   setup: openSetup,
@@ -625,11 +636,18 @@ filter?.addEventListener("input", () => {
 
 // --- files: what sends them is loaded when the first one comes
 
-const take = files => import("./attaching.js").then(module => module.take(files));
+const attaching = () => import("./attaching.js");
+const formOf = element => element.closest?.(".rewrite") ?? form;   // whose they are
 
-function choose() {
+async function take(files, into) {
+  const module = await attaching();
+  if (into !== form) module.keep(into);
+  module.take(files, into);
+}
+
+function choose(button) {
   const input = Object.assign(document.createElement("input"), { type: "file", multiple: true });
-  input.addEventListener("change", () => { take([...input.files]); box.focus() });
+  input.addEventListener("change", () => { take([...input.files], button.form); button.form.elements.text.focus() });
   input.click();
 }
 
@@ -638,7 +656,7 @@ document.addEventListener("paste", event => {
   const { files } = event.clipboardData, text = event.clipboardData.getData("text/plain");
   if (!files.length || (text && text !== files[0].name) || document.querySelector("dialog[open]")) return;
   event.preventDefault();
-  take([...files]);
+  take([...files], formOf(event.target));
 });
 
 const carriesFiles = event => event.dataTransfer?.types.includes("Files");
@@ -649,16 +667,21 @@ function dragged(by) {
 }
 addEventListener("dragenter", event => { if (carriesFiles(event)) dragged(1) });
 addEventListener("dragleave", event => { if (carriesFiles(event)) dragged(-1) });
-addEventListener("dragover", event => { if (carriesFiles(event)) event.preventDefault() });
+addEventListener("dragover", event => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  const aimed = document.querySelector("form.aimed"), at = formOf(event.target);
+  if (aimed !== at) { aimed?.classList.remove("aimed"); at.classList.add("aimed") }
+});
 addEventListener("drop", event => {
   if (!carriesFiles(event)) return;
   event.preventDefault();
   dragged(0);
-  take([...event.dataTransfer.files]);
+  take([...event.dataTransfer.files], formOf(event.target));
 });
 
 const waiting = drafts.read(filesDraft());
-if (waiting) import("./attaching.js").then(({ restore }) => restore(waiting.split(" ")));
+if (waiting) attaching().then(({ restore }) => restore(waiting.split(" ")));
 
 // --- keys
 
