@@ -85,6 +85,15 @@ _ACCESSORS = {
 
 
 def _named(found: type[models.Model] | models.QuerySet, pks: set | None = None) -> str:
-    """By what they are called; people by number."""
+    """By what they are called; people by number, and permissions by their code, which has a name in every language."""
     rows = found if pks is None else found.objects.filter(pk__in=pks)
-    return ", ".join(sorted(f"person {row.pk}" if isinstance(row, Person) else str(row) for row in rows))
+    return ", ".join(sorted(_name(row) for row in rows))
+
+
+def _name(row: models.Model) -> str:
+    match row:
+        case Person():
+            return f"person {row.pk}"
+        case Permission():
+            return f"{row.content_type.app_label}.{row.codename}"
+    return str(row)

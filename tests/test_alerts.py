@@ -14,7 +14,21 @@ from django.utils import timezone
 
 from chat import alerting, budgeting, delivering
 from chat.accounting.budgets import Refused
-from chat.models import Alert, AlertSettings, AuditEntry, Chore, Completion, Delivery, Person, Proof
+from chat.models import (
+    Alert,
+    AlertSettings,
+    AuditEntry,
+    Chore,
+    Completion,
+    Delivery,
+    Group,
+    LanguageModel,
+    Person,
+    Price,
+    Proof,
+    Provider,
+)
+from chat.templatetags.alert_words import alert_title
 from tests import books
 from tests.scripted import Answer, ScriptedUpstream, Send
 from tests.test_money_pages import alerts, root, visitor  # noqa: F401 - a fixture
@@ -105,6 +119,22 @@ def test_a_provider_that_fails_is_told_until_it_answers_again():
     Alert.objects.update(created=timezone.now() - timedelta(hours=2))
     labour()
     assert told() == [("failing", False), ("failing", True)]
+
+
+def test_an_alert_has_the_names_of_today():
+    group = Group.objects.create(name="Students")
+    budget = books.budget("5", soft="1", group=group).budget
+    facts = {"budget": budget.pk, "group": "Students"}
+    reached = Alert(kind=Kind.SOFT, key="soft 1 1", facts=facts)
+    failing = Alert(kind=Kind.FAILING, key=f"failing {books.model().provider_id}", facts={"provider": "P"})
+    Group.objects.update(name="Scholars")
+    Provider.objects.update(name="Q")
+    assert alert_title(reached) == "The budget of Scholars has reached its warning"
+    assert alert_title(failing) == "Q fails"
+    budgeting.remove(None, budget)
+    for model in (Price, LanguageModel, Provider):
+        model.objects.all().delete()
+    assert "Students" in alert_title(reached) and "P fails" == alert_title(failing)
 
 
 def test_what_failed_long_ago_says_nothing_of_now():

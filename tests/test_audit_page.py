@@ -73,11 +73,12 @@ def test_rights_given_in_the_admin_are_in_it_once_by_whoever_gave_them(root):  #
 
 
 def test_a_role_and_what_it_may_are_in_it(root):  # noqa: F811
-    permission = Permission.objects.first()
+    permission = Permission.objects.get(codename="change_price")
     fields = {"name": "Readers", "permissions": [permission.pk]}
     assert root.post("/admin/auth/group/add/", fields).status_code == 302
     role = Role.objects.get()
     assert deeds()[1:] == ["role added", "rights given"]
+    assert "<b>change: prices</b>" in page(root, kind="rights")
     books.person("bob").groups.add(role)
     role.user_set.clear()
     role.permissions.remove(permission)

@@ -8,13 +8,13 @@ import orjson
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Sum, Value
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chat import budgeting, settlement
-from chat.accounting import booking, days, ledger
+from chat.accounting import booking, days, ledger, pace
 from chat.accounting.budgets import Refused
 from chat.accounting.pricing import Tokens
 from chat.archive import deletion
@@ -157,6 +157,32 @@ def test_paces_are_counted_in_buckets():
     assert (day.ttft_4, day.speed_14) == (1, 1)
 
 
+@pytest.mark.parametrize("price", [("1", "3.000000001"), None])
+def test_paces_and_what_was_spared_are_proved_by_the_replies(price):
+    tiny = books.model(price=price, max_output=1000)
+    for outcome in books.OUTCOMES:
+        books.settle(books.ask(tiny, n=2), outcome)
+    assert books.off() == []
+    Completion.objects.filter(status="stopped").update(max_output=999, first_delta_ms=3000, duration_ms=9000)
+    assert {name for name in ("spared_tokens", "ttft_4", "ttft_10", "speed_") if name in str(books.off())} == {
+        *("spared_tokens", "ttft_4", "ttft_10", "speed_"),
+    }
+
+
+def test_buckets_are_the_same_in_sql():
+    """At each bound, and a millisecond beside it."""
+    books.settle(books.ask(books.model()))
+    for number in range(1, pace.BUCKETS):
+        first = round(pace.bounds("ttft", number)[0] * 1000)
+        for tokens, took in ((1, first), (first, 1000), (1, round(1000 / pace.bounds("speed", number)[0]))):
+            for beside in (-1, 0, 1):
+                columns = {"first": first + beside, "ended": first + 2 * beside + took, "tokens": tokens}
+                row = Completion.objects.annotate(**{name: Value(figure) for name, figure in columns.items()})
+                row = row.annotate(ttft=pace.ttft_number("first"), speed=pace.speed_number("first", "ended", "tokens"))
+                found = {f"{kind}_{no}" for kind, no in row.values("ttft", "speed").get().items() if no is not None}
+                assert found == set(pace.buckets_of(*columns.values())), columns
+
+
 # Months
 
 
@@ -293,6 +319,9 @@ def settled():
     [
         ("UPDATE chat_usageday SET output_tokens = output_tokens + 1", "output_tokens 51, lines 50"),
         ("UPDATE chat_usageday SET adjustments = 1", "adjustments 1, lines 0"),
+        ("UPDATE chat_usageday SET speed_14 = 0, speed_13 = 1", "speed_13 1, lines 0"),
+        ("UPDATE chat_usageday SET spared_tokens = 7", "spared_tokens 7, lines 0"),
+        ("UPDATE chat_usageday SET spared_amount = 7", "spared_amount 0.000000007, lines 0"),
         ("DELETE FROM chat_usageday", "replies 0, lines 1"),
         ("UPDATE chat_usagerollup SET output_tokens = 7 WHERE span = 'month'", "output_tokens 7, days 50"),
         ("UPDATE chat_usagerollup SET ttft_4 = 9 WHERE by = 'models'", "ttft_4 9, days 1"),

@@ -11,7 +11,7 @@ from django.utils import timezone
 from chat import underway
 from chat.live.queueing import begin
 from chat.models import Completion, Presence, Process, Provider, Segment
-from chat.templatetags.underway_words import bars
+from chat.templatetags.underway_words import bars, lasting
 from tests import books
 
 pytestmark = pytest.mark.django_db
@@ -95,3 +95,11 @@ def test_more_than_are_shown_are_counted(monkeypatch):
         live()
     now = underway.look(NOW)
     assert (len(now.items), now.live, now.unshown) == (2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (72, "1 min 12 s"), (3600, "1 h"), (3659, "1 h"), (7500, "2 h 5 min")],
+)
+def test_how_long_something_lasts_is_said_without_zeros(seconds, said):
+    assert lasting(timedelta(seconds=seconds)) == said

@@ -3,7 +3,7 @@
 1. Each settled completion has exactly one charge, and no other has any (I2); of its corrections none is missing (I8).
 2. A completion shows what its lines add up to (I8), and costs what its tokens cost by its price.
 3. A line names the payer, the group and the price of its completion, whose source is that of the last line.
-4. Σ lines = Σ days, figure by figure (I9).
+4. Σ lines = Σ days, figure by figure (I9); how fast replies came and what was spared by what their completions say.
 5. Σ days = each of their rollups, figure by figure.
 6. Each budget period's `spent` is what the ledger says of its days, and `held` the sum of its Holds (I9).
 7. Only queued and live completions hold anything, or have text that is not in its message yet.
@@ -13,7 +13,7 @@ database proves it of that state; whoever takes a part now and then proves each 
 of all states can be proved in both ways.
 """
 
-from collections import namedtuple
+from collections import Counter, defaultdict, namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ from functools import partial, reduce
 from operator import or_
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, F, Max, Min, Model, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import BigIntegerField, Count, Exists, F, Max, Min, Model, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Cast, Coalesce
 
-from chat.accounting import budgets, ledger, pricing, rollups
-from chat.accounting.days import SUMMED
+from chat.accounting import budgets, ledger, pace, pricing, rollups
+from chat.accounting.days import FIGURES, SUMMED, WITHOUT_THEIR_END
 from chat.models import BudgetPeriod, Completion, Hold, Segment, UsageDay, UsageEntry, UsageRollup
 from chat.models.money import PLACES, plain
 
@@ -40,6 +40,7 @@ MTOK = ("input_mtok", "output_mtok", "cached_mtok", "reasoning_mtok")
 Rates = namedtuple("Rates", MTOK)
 
 Part = Callable[[], Iterator["Finding"]]
+Figures = Iterator[tuple[tuple, dict[str, int | Decimal]]]  # by key; to be added up
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,31 +207,55 @@ def _days_of(model: type[UsageEntry | UsageDay]) -> Iterator[date]:
 
 
 def sums_of(day: date) -> Iterator[Finding]:
-    charges = Count("pk", filter=Q(kind=UsageEntry.Kind.CHARGE))
-    lines = UsageEntry.objects.filter(day=day).order_by()
-    named = lines.annotate(
+    """What the lines add up to, and what their replies say of pace and of what was spared."""
+    named = UsageEntry.objects.filter(day=day).order_by()
+    named = named.annotate(
         model=F("completion__model"), purpose=F("completion__purpose"), outcome=F("completion__status")
     )
-    sums = {f"sum_{name}": Coalesce(Sum(name), 0) if "amount" not in name else Sum(name) for name in SUMMED}
-    booked = {
-        tuple(row[name] for name in KEY): _figures(row, "sum_")
-        for row in named.values(*KEY).annotate(sum_replies=charges, sum_adjustments=Count("pk") - charges, **sums)
-    }
-    summed = {
-        tuple(row[name] for name in KEY): _figures(row, "")
-        for row in UsageDay.objects.filter(day=day).values(*KEY, *SUMMED, "replies", "adjustments")
-    }
+    booked: defaultdict[tuple, Counter] = defaultdict(Counter)
+    for found in (_summed(named), _paces(named), _spared(named)):
+        for key, figures in found:
+            booked[key].update(figures)
+    summed = {tuple(row[name] for name in KEY): row for row in UsageDay.objects.filter(day=day).values(*KEY, *FIGURES)}
     for key in sorted({*booked, *summed}, key=str):
         yield from _differences(day, key, summed.get(key, {}), booked.get(key, {}))
 
 
-def _figures(row: dict, prefix: str) -> dict[str, int | Decimal]:
-    return {name: row[f"{prefix}{name}"] or 0 for name in (*SUMMED, "replies", "adjustments")}
+def _summed(lines: QuerySet[UsageEntry]) -> Figures:
+    charges = Count("pk", filter=Q(kind=UsageEntry.Kind.CHARGE))
+    sums = {f"sum_{name}": Sum(name) for name in SUMMED}
+    sums |= {"sum_replies": charges, "sum_adjustments": Count("pk") - charges}
+    for row in lines.values(*KEY).annotate(**sums):
+        figures = {name.removeprefix("sum_"): row[name] or 0 for name in sums}
+        yield tuple(row[name] for name in KEY), figures
+
+
+def _paces(lines: QuerySet[UsageEntry]) -> Figures:
+    """How many replies lie in each bucket."""
+    numbers = {
+        "ttft": pace.ttft_number("completion__first_delta_ms"),
+        "speed": pace.speed_number("completion__first_delta_ms", "completion__duration_ms", "output_tokens"),
+    }
+    charges = lines.filter(kind=UsageEntry.Kind.CHARGE).annotate(**{f"{kind}_no": no for kind, no in numbers.items()})
+    for row in charges.values(*KEY, "ttft_no", "speed_no").annotate(replies=Count("pk")):
+        found = {f"{kind}_{row[f'{kind}_no']}": row["replies"] for kind in numbers if row[f"{kind}_no"] is not None}
+        yield tuple(row[name] for name in KEY), found
+
+
+def _spared(lines: QuerySet[UsageEntry]) -> Figures:
+    """One by one: each amount is rounded by itself."""
+    charges = lines.filter(kind=UsageEntry.Kind.CHARGE, completion__attempts__gt=0, outcome__in=WITHOUT_THEIR_END)
+    room = F("completion__max_output") * F("completion__n") - F("output_tokens")
+    spared = charges.annotate(room=Cast(room, BigIntegerField())).filter(room__gt=0)
+    for row in spared.values(*KEY, "room", "price", *(f"price__{name}" for name in MTOK)).iterator():
+        price = Rates(*(row[f"price__{name}"] for name in MTOK)) if row["price"] else None
+        amount = pricing.output_amount(row["room"], price) or Decimal(0)
+        yield tuple(row[name] for name in KEY), {"spared_tokens": row["room"], "spared_amount": amount}
 
 
 def _differences(day: date, key: tuple, summed: dict, booked: dict) -> Iterator[Finding]:
     where = ", ".join([f"{day}", *(f"{name} {part}" for name, part in zip(KEY, key, strict=True) if part)])
-    for name in (*SUMMED, "replies", "adjustments"):
+    for name in FIGURES:
         if summed.get(name, 0) != booked.get(name, 0):
             what = f"{name} {_told(summed.get(name, 0))}, lines {_told(booked.get(name, 0))}"
             yield Finding("Σ lines = Σ days", where, what, day)

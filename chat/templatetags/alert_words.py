@@ -8,7 +8,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from chat.models import Alert, Delivery
+from chat.models import Alert, Delivery, Group, Provider
 from chat.templatetags.endings import ERRORS
 from chat.templatetags.money import quantity
 
@@ -25,16 +25,15 @@ def alert_icon(alert: Alert) -> str:
 
 @register.filter
 def alert_title(alert: Alert) -> str:
-    facts = alert.facts
     match alert.kind:
         case Kind.SOFT:
             return _("The budget of %(whose)s has reached its warning") % {"whose": whose(alert)}
         case Kind.HARD:
             return _("The budget of %(whose)s refuses") % {"whose": whose(alert)}
         case Kind.FAILING:
-            return _("%(provider)s fails") % {"provider": facts["provider"]}
+            return _("%(provider)s fails") % {"provider": _provider(alert)}
         case Kind.ESTIMATES:
-            return _("%(provider)s reports less of its usage") % {"provider": facts["provider"]}
+            return _("%(provider)s reports less of its usage") % {"provider": _provider(alert)}
     return _("The books do not agree")
 
 
@@ -80,9 +79,18 @@ def alert_address(alert: Alert) -> str:
 
 
 def whose(alert: Alert) -> str:
+    """By today's name, as long as the budget is there."""
     if alert.account:
         return alert.account.person.username if alert.account.person else alert.account.label
-    return alert.facts.get("group") or _("everybody")
+    if not (name_then := alert.facts.get("group")):
+        return _("everybody")
+    return Group.objects.filter(budgets=alert.facts["budget"]).values_list("name", flat=True).first() or name_then
+
+
+def _provider(alert: Alert) -> str:
+    """As it is called now; one that is gone as it was called then."""
+    now = Provider.objects.filter(pk=alert.key.split()[-1]).values_list("name", flat=True).first()
+    return now or alert.facts["provider"]
 
 
 def reason_words(reason: str) -> str:

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from django import template
+from django.apps import apps
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
@@ -16,6 +17,7 @@ from chat.accounting.reports import purposes
 from chat.models import Account, Alert, AuditEntry, Budget, Person
 from chat.models.budget import TOKENS
 from chat.models.money import FREE
+from chat.models.review import READ_OTHERS
 from chat.templatetags.money import tokens_of
 from chat.templatetags.report_words import long_day
 from chat.upstream.profiles import PROFILES
@@ -156,6 +158,13 @@ CHOICES = {
     "profile": {name: profile.label for name, profile in PROFILES.items()},
     "secret": {"made": pgettext_lazy("a secret", "made")},
 }
+# What a permission's code begins with.
+RIGHTS = {
+    "view": gettext_lazy("see: %(things)s"),
+    "add": gettext_lazy("add: %(things)s"),
+    "change": gettext_lazy("change: %(things)s"),
+    "delete": gettext_lazy("delete: %(things)s"),
+}
 LIMITS = ("soft", "hard", "amount")  # what a budget counts in
 
 
@@ -240,6 +249,8 @@ def _value(entry: AuditEntry, field: str, value: object, names: dict[str, str]) 
         return str(VALUES[value])
     if field in CHOICES:
         return _choice(field, value)
+    if field == "permissions":
+        return pgettext("between facts", "; ").join(_right(code) for code in str(value).split(", "))
     if field == "purpose":
         return purposes.word_of(str(value))
     if field in LIMITS and entry.subject.endswith(f", {TOKENS}"):
@@ -248,3 +259,15 @@ def _value(entry: AuditEntry, field: str, value: object, names: dict[str, str]) 
         local = timezone.localtime(datetime.fromisoformat(str(value)))
         return date_format(local, pgettext("date format", "j M Y, H:i"))
     return _named(str(value), names)
+
+
+def _right(code: str) -> str:
+    """Of `chat.add_budget`; what is none of these, as it stands."""
+    app, _dot, codename = code.partition(".")
+    if codename == READ_OTHERS:
+        return _("read other people’s conversations, with a reason that they see")
+    deed, _line, model = codename.partition("_")
+    try:
+        return str(RIGHTS[deed]) % {"things": apps.get_model(app, model)._meta.verbose_name_plural}
+    except (KeyError, LookupError, ValueError):
+        return code
