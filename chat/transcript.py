@@ -147,6 +147,8 @@ class Transcript:
         unfinished = len(self._choices) - len(self.finished)
         if self.opened.ends_by == "terminator" and not self.terminated:
             return "cut" if unfinished or not self._choices else "no_terminator"
+        if self.opened.ends_by != "terminator" and not self._choices:  # an empty body proves nothing
+            return "cut"
         if self.opened.ends_by == "body" and unfinished:
             return "cut"
         if not self.finished:

@@ -167,7 +167,7 @@ def test_the_bodys_end_is_the_end() -> None:
             Usage(7, 8, reasoning_tokens=3),
         ),
         ({"promptTokenCount": 7, "cachedContentTokenCount": 6}, Usage(7, 0, cached_tokens=6)),
-        ({"promptTokenCount": "7", "candidatesTokenCount": 5}, Usage(None, 5)),
+        ({"promptTokenCount": "7", "candidatesTokenCount": "-5"}, Usage(7, 0)),
         ({"totalTokenCount": 7}, None),
         ({}, None),
         (None, None),

@@ -227,7 +227,7 @@ def test_where_the_context_length_is_told() -> None:
     assert kobold.context_length(b'{"value":8192}') == 8192
 
 
-@pytest.mark.parametrize("body", [b'{"value":-1}', b'{"value":"5"}', b"{}", b"[]"])
+@pytest.mark.parametrize("body", [b'{"value":-1}', b'{"value":"five"}', b"{}", b"[]"])
 def test_a_count_that_failed_is_no_count(body: bytes) -> None:
     assert koboldcpp.value(body) is None
 

@@ -96,7 +96,7 @@ def test_a_model_that_was_only_loaded_has_not_answered(reason: str | None) -> No
         ({"prompt_eval_count": 11, "eval_count": 5}, Usage(11, 5)),
         ({"eval_count": 5}, Usage(None, 5)),
         ({"prompt_eval_count": 11}, Usage(11, None)),
-        ({"prompt_eval_count": "11", "eval_count": True}, None),
+        ({"prompt_eval_count": "11.5", "eval_count": True}, None),
         ({}, None),
     ],
 )

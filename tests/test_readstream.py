@@ -1,5 +1,6 @@
 """`manage.py readstream`: what is read of a captured body, said in the words of the samples."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -77,7 +78,32 @@ def test_what_cannot_be_read_is_a_sentence_and_the_exit_code_2(arguments: list, 
 def test_exit_codes(tmp_path: Path) -> None:
     empty = tmp_path / "empty.sse"
     empty.touch()
-    for arguments in (["nowhere", "--profile", "openai"], [empty, "--profile", "openai"], [empty, "--profile", "no"]):
+    lists = [empty, "--profile", "openai", "--kind", "models"]
+    for arguments in (["nowhere", "--profile", "openai"], lists, [empty, "--profile", "no"]):
         with pytest.raises(CommandError) as raised:
             readstream(*arguments)
         assert raised.value.returncode == 2
+
+
+def test_an_empty_body_is_an_answer_that_was_cut(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.touch()
+    for profile in ("openai", "gemini", "ollama"):
+        told = readstream(empty, "--profile", profile)
+        assert (told["choices"], told["complete"], told["incomplete_reason"]) == ([], False, "cut")
+    assert readstream(empty, "--profile", "openai", "--content-type", "application/json")["incomplete_reason"] == "cut"
+
+
+@pytest.mark.parametrize("kept, reason", [(None, None), (-40, "cut")])
+def test_a_body_that_was_captured_compressed_is_unpacked(kept: int | None, reason: str | None, tmp_path: Path) -> None:
+    packed = tmp_path / "answer"
+    packed.write_bytes(gzip.compress(load("moonshot_basic").body)[:kept])
+    assert readstream(packed, "--profile", "moonshot")["incomplete_reason"] == reason
+
+
+def test_a_files_name_tells_what_it_is_where_its_body_does_not(tmp_path: Path) -> None:
+    line = b'{"error":"boom"}'
+    for name, terminator in (("a.ndjson", False), ("a.body", None)):
+        (tmp_path / name).write_bytes(line)
+        told = readstream(tmp_path / name, "--profile", "ollama")
+        assert (told["terminator"], told["error"]["message"]) == (terminator, "boom")

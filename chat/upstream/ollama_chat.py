@@ -108,7 +108,9 @@ def models_requests(endpoint: Endpoint) -> list[HttpRequest]:
 def models(profile: Profile, body: bytes) -> list[ListedModel]:
     """Raises ValueError if the body is no list of models."""
     listed = document(body)
-    entries = listed.get("models") if isinstance(listed, dict) else None
+    entries = listed["models"] if isinstance(listed, dict) and "models" in listed else ""
+    if entries is None:  # Go's way to say that there are none yet
+        return []
     if not isinstance(entries, list):
         raise ValueError("not a list of models")
     names = [name_in(entry.get("model")) or name_in(entry.get("name")) for entry in entries if isinstance(entry, dict)]

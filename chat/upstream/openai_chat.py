@@ -111,9 +111,9 @@ class _Chunks(Payloads):
         if type(choices) is list:
             for choice in choices:
                 if type(choice) is dict:
-                    self._read_choice(choice, events)
+                    self._read_choice(choice, events, is_whole=is_whole)
 
-    def _read_choice(self, choice: dict, events: list[Event]) -> None:
+    def _read_choice(self, choice: dict, events: list[Event], *, is_whole: bool) -> None:
         index = choice.get("index")
         if type(index) is not int or not 0 <= index < self.n:
             index = self.index_of(index, events)
@@ -121,12 +121,12 @@ class _Chunks(Payloads):
                 return
         if choice.get("error"):
             self.fail(failure_in(choice, status=200), events)
-        if self._read_delta(index, choice, events):
+        if self._read_delta(index, choice, events, is_whole=is_whole):
             self.finish(index, choice.get("finish_reason"), events)
         if usage := choice.get("usage"):
             self.see_usage(_usage(usage), "per_choice", index, events)
 
-    def _read_delta(self, index: int, choice: dict, events: list[Event]) -> bool:
+    def _read_delta(self, index: int, choice: dict, events: list[Event], *, is_whole: bool) -> bool:
         """False if the delta was an error told as text, which then is no text, and its finish_reason none."""
         delta = choice.get("delta")
         if type(delta) is not dict:
@@ -146,14 +146,15 @@ class _Chunks(Payloads):
         if self.profile.failing_prefix and text.startswith(self.profile.failing_prefix):
             self.fail(Failure("upstream", scrubbed(text), retryable=True), events)
             return False
-        if text and text == self.profile.filter_sentence:
+        sentence = self.profile.filter_sentence
+        if sentence and (sentence in text if is_whole else text == sentence):  # whole, links may follow it
             self._filtered.add(index)
         self.tell(index, text, reasoning, delta.get("role"), events)
         return True
 
     def reason(self, index: int, raw: str) -> FinishReason:
         reason = super().reason(index, raw)
-        return "content_filter" if reason == "stop" and index in self._filtered else reason
+        return "content_filter" if reason in ("stop", "length") and index in self._filtered else reason
 
 
 def _reasoning(delta: dict) -> str:
@@ -217,6 +218,8 @@ def models(profile: Profile, body: bytes) -> list[ListedModel]:
     """Raises ValueError if the body is no list of models. The lists of Ollama and LM Studio can be read, too."""
     listed = document(body)
     if isinstance(listed, dict):
+        if listed.get("object") == "list" and listed.get("data", "") is None:  # Go's way to say that there are none
+            return []
         listed = listed["data"] if isinstance(listed.get("data"), list) else listed.get("models")
     if not isinstance(listed, list):
         raise ValueError("not a list of models")
@@ -261,7 +264,7 @@ def _sees(entry: dict) -> bool | None:
 def _context_length(entry: dict, provider: dict) -> int | None:
     """The smallest that is told: of what runs, not of what the model was trained for."""
     loaded = entry.get("loaded_instances")
-    config = within(loaded[0], "config", "context_length") if loaded and isinstance(loaded, list) else None
+    running = [within(one, "config", "context_length") for one in loaded] if isinstance(loaded, list) else []
     told = (
         entry.get("context_length"),
         provider.get("context_length"),
@@ -269,7 +272,7 @@ def _context_length(entry: dict, provider: dict) -> int | None:
         entry.get("max_input_tokens"),
         within(entry, "meta", "n_ctx"),
         entry.get("loaded_context_length"),  # LM Studio, before 0.4
-        config,
+        *running,
     )
     return min((length for value in told if (length := count(value)) and length > 0), default=None)
 

@@ -27,10 +27,11 @@ from chat.upstream.surrogates import Mender, mended
 from chat.upstream.thinking import ThinkTag
 
 MAX_TOKENS = 100_000_000  # more is no count
+MOST_DIGITS = 16  # of a count in a string
 MOST_ZEROS = 30  # before or behind the point: with more it is no money
 MAX_NAME = 200  # characters of a model's name, in any list of models
 MAX_REASON = 500  # characters, where a sentence stands for one
-FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")  # what a stream begins with, and JSON never
+FIELDS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")  # what a stream begins with, and JSON never
 
 # Any other word is a stop: some proxies put a sentence here.
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -248,7 +249,10 @@ def first_count(*values: object) -> int | None:
 
 
 def count(value: object) -> int | None:
+    """Of tokens; some proxies write 3 as 3.0, or as "3"."""
     if type(value) is float and value.is_integer():
+        value = int(value)
+    elif type(value) is str and value.isascii() and value.isdecimal() and len(value) <= MOST_DIGITS:
         value = int(value)
     return value if type(value) is int and abs(value) < 2**53 else None
 

@@ -1,6 +1,7 @@
 """Shows what is read of a captured response body, by the very code that reads live answers."""
 
 import json
+import zlib
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from decimal import Decimal
@@ -17,6 +18,9 @@ from chat.upstream.profiles import PROFILES, Profile
 from chat.upstream.sse import BOM
 
 PIECE = 64 * 1024
+GZIP = b"\x1f\x8b"
+MOST_UNPACKED = 256 * 1024 * 1024
+SUFFIXES = {".sse": STREAMED_TYPES[0], ".ndjson": STREAMED_TYPES[1]}
 
 
 class Command(BaseCommand):
@@ -29,14 +33,16 @@ class Command(BaseCommand):
         parser.add_argument("--kind", choices=["answer", "models", "token_count"], default="answer")
         parser.add_argument("--n", type=_choices, default=1, help="how many choices were asked for")
         parser.add_argument("--status", type=int, default=200, help="the response's HTTP status")
-        parser.add_argument("--content-type", help="its Content-Type; by default what the body looks like")
+        parser.add_argument("--content-type", help="its Content-Type; by default what its name or the body looks like")
 
     def handle(self, *, file: Path, profile: str, kind: str, **options) -> None:
-        if profile not in PROFILES:
+        known = PROFILES.get(profile)
+        if known is None:
             raise CommandError(f"No profile is named {profile}. Known are: {', '.join(PROFILES)}.", returncode=2)
         body = _body(file)
+        options["content_type"] = options["content_type"] or SUFFIXES.get(file.suffix) or content_type(body, known)
         try:
-            seen = KINDS[kind](body, PROFILES[profile], options)
+            seen = KINDS[kind](body, known, options)
         except ValueError as error:
             raise CommandError(f"{file} cannot be read as {kind}: {error}.", returncode=2) from None
         self.stdout.write(json.dumps(seen, ensure_ascii=False, indent=1))
@@ -53,13 +59,20 @@ def _body(file: Path) -> bytes:
         body = file.read_bytes()
     except OSError as error:
         raise CommandError(f"{file} cannot be opened: {error.strerror}.", returncode=2) from None
-    if not body:
-        raise CommandError(f"{file} is empty.", returncode=2)
-    return body
+    return _unpacked(body) if body.startswith(GZIP) else body
+
+
+def _unpacked(body: bytes) -> bytes:
+    """Of one that came compressed, and perhaps broke off."""
+    packed = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        return packed.decompress(body, MOST_UNPACKED)
+    except zlib.error:
+        return body
 
 
 def _answer(body: bytes, profile: Profile, options: dict) -> dict:
-    headers = {"content-type": options["content_type"] or content_type(body, profile)}
+    headers = {"content-type": options["content_type"]}
     reader = DIALECTS[profile.dialect].reader(profile, status=options["status"], headers=headers, n=options["n"])
     transcript = Transcript(options["n"])
     transcript.fold(reader.start(), 0)
@@ -88,7 +101,7 @@ def _pieces(body: bytes) -> Iterator[bytes]:
 def content_type(body: bytes, profile: Profile) -> str:
     """What its upstream would have called it: where a body was captured without its headers."""
     beginning = body.removeprefix(BOM).lstrip()
-    if beginning.startswith(FIELDS):
+    if not beginning or beginning.startswith(FIELDS):
         return STREAMED_TYPES[0]
     if beginning.startswith(b"<"):
         return PAGE_TYPES[0]
