@@ -57,9 +57,9 @@ def _looks(proof: Proof) -> Iterator[Act | None]:
         told = monotonic()
         yield partial(proof.note, looked_at=number, off=len(found))
     status = Proof.Status.OFF if found else Proof.Status.AGREES
-    named = [_as_json(finding) for finding in found[:MOST_NAMED]]
+    named = [as_json(finding) for finding in found[:MOST_NAMED]]
     yield partial(proof.end, status, looked_at=len(whole), off=len(found), findings=named)
 
 
-def _as_json(finding: Finding) -> dict[str, str]:
+def as_json(finding: Finding) -> dict[str, str]:
     return {**asdict(finding), "day": finding.day.isoformat() if finding.day else ""}

@@ -1,5 +1,6 @@
 """The ledger, its days and its proofs: what is booked adds up, whatever ends how, and what does not is named."""
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chat import budgeting, settlement
-from chat.accounting import booking, days, ledger, pace
+from chat.accounting import audit, booking, days, ledger, pace
 from chat.accounting.budgets import Refused
 from chat.accounting.pricing import Tokens
 from chat.archive import deletion
@@ -36,6 +37,8 @@ from chat.models import (
     UsageEntry,
 )
 from chat.models.account import AuditIsAppendOnly
+from chat.proving import as_json
+from chat.templatetags.finding_words import finding_address, finding_sentence
 from chat.transcript import Transcript
 from chat.upstream.contract import BodyEnd, Failure, Opened
 from tests import books
@@ -342,9 +345,16 @@ def settled():
     ],
 )  # fmt: skip
 def test_what_does_not_agree_is_named(settled, statement, said):
+    """And said in a sentence, of which each word is of the page's language."""
     assert books.off() == []
     sql(statement)
     assert any(said in finding for finding in books.off()), books.off()
+    with audit.one_state():
+        for finding in map(as_json, list(audit.audit())):
+            assert finding_sentence(finding).endswith(".") and not re.search(
+                r"_|None|\bcompletion \d", finding_sentence(finding)
+            )
+            assert finding_address(finding) or finding["check"] in ("Σ days = rollups", "one charge each")
 
 
 def test_a_days_sums_are_made_anew_from_its_lines(settled):

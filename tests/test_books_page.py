@@ -93,6 +93,8 @@ def test_a_day_that_is_off_is_mended_from_its_page(root, used):  # noqa: F811
     labour()
     page = root.get("/books/").content.decode()
     assert "things are off" in page and f"Make the sums of {today} anew" in page
+    assert "are not those of its lines: tokens in 7 instead of 100." in page and "Look there" in page
+    assert page.count("Make those of the day anew, with the button below.") == 1
     assert "sums of" in root.post("/books/rebuild/", {"day": today}, follow=True).content.decode()
     assert AuditEntry.objects.first().deed == "day rebuilt"
     labour()

@@ -16,7 +16,7 @@ of all states can be proved in both ways.
 from collections import Counter, defaultdict, namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import partial, reduce
@@ -45,12 +45,17 @@ Figures = Iterator[tuple[tuple, dict[str, int | Decimal]]]  # by key; to be adde
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What does not agree: of which check, where, and how; the day whose sums may be made anew."""
+    """What does not agree: of which check, where, and how; the day whose sums may be made anew.
+
+    `facts` are the same by name, for who says it in sentences: numbers of rows, and figures as they stand and as they
+    should, in pairs.
+    """
 
     check: str
     where: str
     what: str
     day: date | None = None
+    facts: dict[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.check}: {self.where}: {self.what}"
@@ -126,7 +131,7 @@ def charges(first: int, end: int) -> Iterator[Finding]:
         return
     for what, condition in wrong.items():
         for pk in counted.filter(condition).values_list("pk", flat=True)[:MOST]:
-            yield Finding("one charge each", f"completion {pk}", what)
+            yield Finding("one charge each", f"completion {pk}", what, facts={"completion": pk, "fault": what})
 
 
 def figures_shown(first: int, end: int) -> Iterator[Finding]:
@@ -138,7 +143,9 @@ def figures_shown(first: int, end: int) -> Iterator[Finding]:
     for row in booked.filter(differs)[:MOST]:
         wrong = [name for name in STANDING if row[name] != row[f"booked_{name}"]]
         what = ", ".join(f"{name} {_told(row[name])}, booked {_told(row[f'booked_{name}'])}" for name in wrong)
-        yield Finding("shown is booked", f"completion {row['pk']}", what)
+        figures = {name: [_told(row[name]), _told(row[f"booked_{name}"])] for name in wrong}
+        facts = {"completion": row["pk"], "figures": figures}
+        yield Finding("shown is booked", f"completion {row['pk']}", what, facts=facts)
 
 
 def _told(figure: int | Decimal | None) -> str:
@@ -169,7 +176,8 @@ def lines_named(first: int, end: int) -> Iterator[Finding]:
         return
     for what, condition in wrong.items():
         for completion, number in lines.filter(condition).values_list("completion", "number")[:MOST]:
-            yield Finding("line is of completion", f"completion {completion}", f"{what} of line {number} is another")
+            told, facts = f"{what} of line {number} is another", {"completion": completion, "fault": what}
+            yield Finding("line is of completion", f"completion {completion}", told, facts=facts)
 
 
 def _unlike(one: str, other: str) -> Q:
@@ -191,7 +199,8 @@ def amounts_priced(first: int, end: int) -> Iterator[Finding]:
         right = cost.amount if cost else None
         if row["amount"] != right:
             what = f"amount {_told(row['amount'])}, by its price {_told(right)}"
-            yield Finding("usage × price", f"completion {row['pk']}", what)
+            facts = {"completion": row["pk"], "figures": {"amount": [_told(row["amount"]), _told(right)]}}
+            yield Finding("usage × price", f"completion {row['pk']}", what, facts=facts)
 
 
 def all_days() -> list[date]:
@@ -255,10 +264,12 @@ def _spared(lines: QuerySet[UsageEntry]) -> Figures:
 
 def _differences(day: date, key: tuple, summed: dict, booked: dict) -> Iterator[Finding]:
     where = ", ".join([f"{day}", *(f"{name} {part}" for name, part in zip(KEY, key, strict=True) if part)])
+    of = {name: part for name, part in zip(KEY, key, strict=True) if part}
     for name in FIGURES:
+        kept, right = _told(summed.get(name, 0)), _told(booked.get(name, 0))
         if summed.get(name, 0) != booked.get(name, 0):
-            what = f"{name} {_told(summed.get(name, 0))}, lines {_told(booked.get(name, 0))}"
-            yield Finding("Σ lines = Σ days", where, what, day)
+            facts = {"of": of, "figures": {name: [kept, right]}}
+            yield Finding("Σ lines = Σ days", where, f"{name} {kept}, lines {right}", day, facts)
 
 
 def all_months(days: list[date]) -> list[date]:
@@ -275,7 +286,10 @@ def rollups_of(month: date) -> Iterator[Finding]:
                 kept = off.kept[name]
                 if name.endswith("amount") or "amount_" in name:  # in whole numbers there
                     kept, right = Decimal(kept).scaleb(-PLACES), Decimal(right).scaleb(-PLACES)
-                yield Finding("Σ days = rollups", where, f"{name} {_told(kept)}, days {_told(right)}", month)
+                told = _told(kept), _told(right)
+                of = {name: str(part) for name, part in off.key.items() if part}
+                facts = {"of": of, "figures": {name: list(told)}}
+                yield Finding("Σ days = rollups", where, f"{name} {told[0]}, days {told[1]}", month, facts)
 
 
 def budgets_kept(first: int, end: int) -> Iterator[Finding]:
@@ -286,20 +300,30 @@ def budgets_kept(first: int, end: int) -> Iterator[Finding]:
     for period in periods.annotate(sum_held=held):
         booked = budgets.spent_in(period.budget, period.begins, period.ends, UsageDay.objects)
         where = f"budget {period.budget_id}, from {period.begins}"
+        facts = {"budget": period.budget_id, "begins": period.begins.isoformat()}
         if period.spent != booked:
-            yield Finding("spent is booked", where, f"spent {period.spent}, days {booked}")
-        if period.held != (period.sum_held or 0):
-            yield Finding("held is held by somebody", where, f"held {period.held}, holds {period.sum_held or 0}")
+            figures = {"spent": [plain(period.spent), plain(booked)]}
+            yield Finding(
+                "spent is booked", where, f"spent {period.spent}, days {booked}", facts=facts | {"figures": figures}
+            )
+        if period.held != (sum_held := period.sum_held or Decimal(0)):
+            figures = {"held": [plain(period.held), plain(sum_held)]}
+            what = f"held {period.held}, holds {sum_held}"
+            yield Finding("held is held by somebody", where, what, facts=facts | {"figures": figures})
 
 
 def holds_kept() -> Iterator[Finding]:
     ended = Hold.objects.exclude(completion__status__in=Completion.UNSETTLED).order_by("pk")
-    for pk, period, amount in ended.values_list("completion", "period", "amount")[:MOST]:
-        yield Finding("only what is queued or live holds", f"completion {pk}", f"holds {amount} of period {period}")
+    found = ended.values_list("completion", "period", "period__budget", "amount")
+    for pk, period, budget, amount in found[:MOST]:
+        facts = {"completion": pk, "budget": budget, "figures": {"held": [plain(amount), "0"]}}
+        what = f"holds {amount} of period {period}"
+        yield Finding("only what is queued or live holds", f"completion {pk}", what, facts=facts)
 
 
 def nothing_unwritten() -> Iterator[Finding]:
     """I8: what was saved of a reply while it arrived is in its message once it has ended."""
     ended = Segment.objects.exclude(completion__status__in=Completion.UNSETTLED).order_by("completion")
     for pk in ended.values_list("completion", flat=True).distinct()[:MOST]:
-        yield Finding("settled text is whole", f"completion {pk}", "has ended, but segments of it are left")
+        what = "has ended, but segments of it are left"
+        yield Finding("settled text is whole", f"completion {pk}", what, facts={"completion": pk})
