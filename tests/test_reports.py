@@ -102,7 +102,7 @@ def test_a_report_is_narrowed_by_whatever_its_rows_are(used):
 
 
 def test_any_period_says_what_its_lines_say_however_it_is_cut_into_months(used):
-    """What lies in the period whole is read by month, the rest by day."""
+    """What lies in the period whole is read by month; the rest by day, or by month without the other days."""
     days = [date(2026, 6, 30), date(2026, 7, 1), date(2026, 7, 31), date(2026, 8, 1), date(2026, 9, 14)]
     for number, day in enumerate(days):
         asked = books.ask(LanguageModel.objects.order_by("pk")[number % 2], who=("alice", "bob")[number % 2])
@@ -112,13 +112,17 @@ def test_any_period_says_what_its_lines_say_however_it_is_cut_into_months(used):
     model = UsageEntry.objects.first().completion.model_id
     wheres = [({}, {}), ({"outcome": "stopped"}, {"completion__status": "stopped"})]
     wheres += [({"group": 0}, {"group": None}), ({"model": model}, {"completion__model": model})]
-    for first, last in combinations([*days, date(2026, 6, 1), date(2026, 9, 30), timezone.localdate()], 2):
+    alice = books.account("alice").pk
+    wheres += [({"account": alice}, {"account": alice})]
+    bounds = [*days, date(2026, 7, 2), date(2026, 7, 29), date(2026, 9, 30), timezone.localdate()]
+    for first, last in combinations(bounds, 2):
         for narrowed, where in wheres:
             period = Period(min(first, last), max(first, last))
             said = ledger("input_tokens", day__gte=period.first, day__lte=period.last, **where)
             for by in ((), ("account",), ("group",), ("model", "provider"), ("day",), ("outcome", "account")):
                 found = sums(Scope(period, **narrowed), *by)
                 assert sum(figures.input_tokens for figures in found.values()) == said, (period, narrowed, by)
+                assert all(figures.replies for figures in found.values()), (period, narrowed, by)
             chart = over_time(Scope(period, **narrowed), "account", TOKENS)
             assert sum(figures.input_tokens for figures in chart.whole) == said
             assert sum(map(sum, (series.values for series in chart.series))) == sum(chart.values)

@@ -5,9 +5,11 @@ from datetime import date
 from django.db.models import Q, QuerySet, Sum
 
 from chat.accounting.reports.scope import Period, Scope
+from chat.accounting.reports.sums import rows_by_day
 from chat.models import UsageDay, UsageEntry
 
 PAGE = 50
+DAYS = 3  # on which so many are looked for first
 FEW = 100  # so many accounts are named in a query
 
 
@@ -31,14 +33,16 @@ def lines(scope: Scope, *, before: tuple[date, int] | None = None, count: int = 
 
 def _first_day(scope: Scope, count: int, begun: date | None) -> date | None:
     """From which day on there are that many lines; those of the day that is begun may all be shown already."""
-    by_day = UsageDay.objects.filter(scope.filters()).order_by("-day").values("day")
+    by_day = rows_by_day(scope).values("day").order_by("-day")
     sums = by_day.annotate(charges=Sum("replies"), later=Sum("adjustments")).values_list("day", "charges", "later")
-    first, found = None, 0
-    for day, charges, later in sums[: count + 1]:
-        first = day
-        found += charges + later if day != begun else 0
-        if found >= count:
-            break
+    first = None
+    for most in (DAYS, count + 1):  # a large site has so many on each day
+        found = 0
+        for day, charges, later in sums[:most]:
+            first = day
+            found += charges + later if day != begun else 0
+            if found >= count:
+                return first
     return first
 
 

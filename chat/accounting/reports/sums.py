@@ -78,14 +78,11 @@ def sources(
     have no rows. An account's own rows are few, and have an index by day and one by month.
     """
     narrowed = Q(**{f"{column}__in": list(few)}) if column else Q()
-    kept = _kept_by({*by, *scope.columns, *([column] if column else [])} - {"day"})
-    is_of_accounts = scope.account is not None or column == "account"
+    columns = (*by, column) if column else by
+    kept, is_of_accounts = _kept_by(scope, columns), scope.account is not None or column == "account"
 
     def days(period: Period) -> QuerySet:
-        within = scope.in_period(period)
-        if kept == By.ALL or is_of_accounts:
-            return UsageDay.objects.filter(within.filters(), narrowed).order_by()
-        return _rolled(kept, Span.DAY).filter(within.rolled_filters(), narrowed)
+        return rows_by_day(scope.in_period(period), *columns).filter(narrowed)
 
     def months(period: Period) -> QuerySet:
         found = _rolled(kept, Span.MONTH).filter(scope.in_period(period).rolled_filters(), narrowed)
@@ -106,7 +103,16 @@ def sources(
             yield from (Source(days(other), -1, part.first) for other in others)
 
 
-def _kept_by(columns: set[str]) -> str:
+def rows_by_day(scope: Scope, *by: str) -> QuerySet:
+    """Of each day in it those that keep these columns. An account's own are few, and have an index."""
+    kept = _kept_by(scope, by)
+    if kept == By.ALL or scope.account is not None:
+        return UsageDay.objects.filter(scope.filters()).order_by()
+    return _rolled(kept, Span.DAY).filter(scope.rolled_filters())
+
+
+def _kept_by(scope: Scope, by: Iterable[str]) -> str:
+    columns = {*by, *scope.columns} - {"day"}
     return next(kept for kept, names in UsageRollup.KEPT.items() if columns <= {*names})
 
 
