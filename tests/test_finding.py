@@ -101,6 +101,16 @@ def test_several_are_pinned_archived_moved_and_tagged_at_once(site, alice):
     assert found(alice, "folder:teaching conversation") == [first]
 
 
+def test_what_a_database_cannot_hold_or_join_is_looked_for_all_the_same(site, alice):
+    conversation = begun(alice, "heat 温度")
+    file(alice, "tag", conversation, tags="hot\0cold")
+    for typed in ("heat\0", '"\0温度"', "tag:hot\0", "tag:cold " * 100):
+        assert found(alice, typed) == [conversation], typed
+    assert alice.http.get("/switch/", params={"q": "heat\0温度"}).status_code == 200
+    many = ",".join(f"tag {n}" for n in range(101))
+    assert "These are 101 tags; 100 can be given at once." in file(alice, "tag", conversation, tags=many).text
+
+
 def test_what_was_deleted_comes_back_by_undo(site, alice):
     pair = [begun(alice, f"conversation {n}") for n in range(2)]
     file(alice, "delete", *pair)

@@ -457,6 +457,23 @@ def test_an_edit_under_way_survives_a_refresh_of_the_thread(reader, alice, site)
     expect(rewrite).to_have_value("half an edit")
 
 
+def test_a_double_click_on_edit_opens_one_form(reader):
+    reader.send("Question").settled()
+    button = reader.page.locator("article[data-role=user]").get_by_role("button", name="Edit")
+    button.evaluate("button => { button.click(); button.click() }")
+    expect(reader.page.get_by_role("textbox", name="New text")).to_have_value("Question")
+    expect(reader.page.locator(".rewrite")).to_have_count(1)
+
+
+def test_a_text_that_cannot_be_fetched_is_not_edited_as_an_empty_one(reader):
+    reader.send("Question").settled()
+    reader.page.route("**/source/", lambda route: route.abort())
+    reader.page.locator("article[data-role=user]").get_by_role("button", name="Edit").click()
+    expect(reader.page.locator("#notice")).to_contain_text("The server cannot be reached")
+    expect(reader.page.locator(".rewrite")).to_have_count(0)
+    reader.complaints.clear()
+
+
 def test_regenerate_shows_another_answer(reader, upstream):
     reader.send("Question").settled()
     upstream.script("tiny", chat_stream(["Another answer."]))

@@ -65,6 +65,7 @@ def test_today_and_yesterday_are_dates():
         ("on:2026-02-30", "“2026-02-30” is no date."),
         ("status:done", "“status:done” is not known. There are status:complete, status:stopped,"),
         ("is:red", "“is:red” is not known. There are is:pinned, is:archived, is:unread."),
+        (" ".join(f"tag:t{n}" for n in range(11)), "No more than 10 tags can be looked for at once."),
         ("in:body", "“in:body” is not known. There is in:title."),
         ("modle:kimi", "There is no filter “modle:”. If you mean “model:”, change it;"),
     ],

@@ -23,6 +23,7 @@ STATUSES = [choice for choice in Completion.Status if choice not in Completion.U
 HAS = ("code", "file", "image")
 IS = ("pinned", "archived", "unread")
 FROM = ("me", "models")
+MOST_TAGS = 10  # each is a table to join; SQLite joins 64
 
 
 class WrongFilter(Exception):
@@ -96,7 +97,10 @@ def _folder(query: Query, value: str, now: datetime) -> None:
 
 
 def _tag(query: Query, value: str, now: datetime) -> None:
-    query.tags.append(_some(value, "tag:…"))
+    if (name := _some(value, "tag:…")) not in query.tags:
+        query.tags.append(name)
+    if len(query.tags) > MOST_TAGS:
+        raise WrongFilter(_("No more than %(most)d tags can be looked for at once.") % {"most": MOST_TAGS})
 
 
 def _status(query: Query, value: str, now: datetime) -> None:

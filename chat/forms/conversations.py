@@ -15,6 +15,7 @@ from chat.models import LanguageModel
 from chat.models.filing import NAME_LENGTH
 
 MOST_ANSWERS = 8
+MOST_TAGS = 100
 NO_KEY = _("This form has no key. Reload the page and send again.")
 
 
@@ -168,7 +169,7 @@ class TagsField(forms.CharField):
     """Names with commas between them; a # before one is no part of it."""
 
     def to_python(self, value: object) -> list[str]:
-        names = [" ".join(name.lstrip("#").split()) for name in re.split("[,;，；、\n]", super().to_python(value))]
+        names = [" ".join(name.lstrip("#").split()) for name in re.split("[,;，；、\n\0]", super().to_python(value))]
         return list(dict.fromkeys(name for name in names if name))
 
     def validate(self, value: list[str]) -> None:
@@ -177,6 +178,9 @@ class TagsField(forms.CharField):
                 sentence = _("A tag can have %(limit)d characters; “%(name)s…” has %(length)d.")
                 facts = {"limit": NAME_LENGTH, "name": name[:20], "length": len(name)}
                 raise forms.ValidationError(sentence % facts)
+        if len(value) > MOST_TAGS:
+            sentence = _("These are %(number)d tags; %(most)d can be given at once.")
+            raise forms.ValidationError(sentence % {"number": len(value), "most": MOST_TAGS})
         if self.required and not value:
             raise forms.ValidationError(self.error_messages["required"])
 

@@ -25,7 +25,7 @@ SWITCHED_TO = 12
 @login_required
 def search(request: HttpRequest) -> HttpResponse:
     """The page; for htmx what is found, as one types, or the next part of it as one scrolls."""
-    text = request.GET.get("q", "")[:LONGEST]
+    text = _typed(request)
     context = {
         "q": text,
         "address": _address(request),
@@ -82,13 +82,17 @@ def _conversations(request: HttpRequest, query: Query) -> dict:
 @login_required
 def switch(request: HttpRequest) -> HttpResponse:
     """The quick switcher: the latest conversations, or those whose titles have all that is typed."""
-    text = request.GET.get("q", "")[:LONGEST]
+    text = _typed(request)
     terms = [wanted for wanted in map(term, text.split()) if wanted]
     found = matching_conversations(request.user, Query(terms=terms))
     found = (found if terms else found.filter(archived=False))[:SWITCHED_TO]
     context = {"found": [Found(each, marked(each.title, terms), [], 0) for each in found]}
     context |= {"q": text, "asked": urlencode({"q": text})}
     return render(request, "search/_switched.html", context)
+
+
+def _typed(request: HttpRequest) -> str:
+    return request.GET.get("q", "")[:LONGEST].replace("\0", " ")  # which PostgreSQL takes in no text
 
 
 def _within(request: HttpRequest):
