@@ -3,6 +3,7 @@
 Also for a dead process's completions, by what their segments prove.
 """
 
+import math
 import zlib
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from chat.words import folded
 
 RECOUNTS = 3
 LOOKUPS = 6
+LONGEST_WAIT = 30 * 24 * 3600  # seconds; a provider may ask for any
 ABSURD = 2  # times what can have come
 CUT_REASONS = {"cut": "ended_early"}  # the wire's word for it would say the status twice
 
@@ -145,9 +147,15 @@ def _timing(transcript: Transcript, ending: Ending) -> dict:
         "first_delta_ms": int(first.at * 1000) if first else None,
         "duration_ms": ending.duration_ms,
         "closing_ms": ending.closing_ms,
+        "asked_wait_s": _asked_wait(transcript),
         "arrivals": zlib.compress(bytes(transcript.arrivals)),
         "request_id": (transcript.opened.request_id if transcript.opened else "")[:200],
     }
+
+
+def _asked_wait(transcript: Transcript) -> int | None:
+    wait = transcript.failure.retry_after if transcript.failure else None
+    return math.ceil(min(wait, LONGEST_WAIT)) if wait else None
 
 
 def _write_choices(completion: Completion, transcript: Transcript) -> None:

@@ -112,6 +112,31 @@ def test_a_busy_upstream_is_asked_again_when_it_says(site, alice, upstream):
     assert len(site.charges()) == 1
 
 
+DATES = {"Date": "Fri, 20 Nov 2026 22:00:00 GMT", "Retry-After": "Fri, 20 Nov 2026 23:05:00 GMT"}
+GOOGLES = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [{"retryDelay": "90s"}], "message": "no"}}
+
+
+@pytest.mark.parametrize(
+    "refusal, said",
+    [
+        (error(429, "slow down", headers={"Retry-After": "600"}), "asks to wait for 10 min"),
+        (error(503, "full", headers=DATES), "asks to wait for 1 h 5 min"),
+        (error(429, "slow down", headers={"retry-after-ms": "61500"}), "asks to wait for 1 min 2 s"),
+        (whole(GOOGLES, status=429), "asks to wait for 1 min 30 s"),
+        (error(429, "Wait.", headers={"Retry-After": "1e300"}), "asks to wait for 720 h"),
+        (error(429, "Please try again in 2m5s."), "asks to wait for 2 min 5 s"),
+    ],
+)
+def test_an_upstream_that_asks_for_a_long_wait_is_not_asked_again_and_says_how_long(
+    refusal, said, site, alice, upstream
+):
+    upstream.script("tiny", refusal)
+    sent = alice.send("Go", model="tiny")
+    row = site.settled(sent.completion)
+    assert (row["status"], row["attempts"], len(asked(upstream))) == ("failed", 1, 1)
+    assert said in alice.http.get(f"/c/{sent.conversation}/").text
+
+
 def test_an_internal_error_is_not_repeated_since_it_may_have_been_paid(site, alice, upstream):
     upstream.script("tiny", error(500, "boom"), chat_stream(["again"]))
     sent = alice.send("Go", model="tiny")

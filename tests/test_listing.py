@@ -75,6 +75,34 @@ def test_ollama_tells_each_models_context_apart(upstream: ScriptedUpstream) -> N
     assert listed == [ListedModel("a", 4096), ListedModel("b", 8192), ListedModel("odd")]
 
 
+def test_ollamas_other_dialect_tells_the_context_that_a_model_is_run_with(upstream: ScriptedUpstream) -> None:
+    """Not what it was made for: nothing more can be asked for there, and what is longer is cut silently."""
+    made_for = {"llama.context_length": 131_072}
+    shown = {
+        "as-usual": {"model_info": made_for, "parameters": 'stop    "num_ctx 9"\ntemperature 0.7', "capabilities": []},
+        "wide": {"model_info": made_for, "parameters": "temperature 1\nnum_ctx                        16384\n"},
+        "wider": {"model_info": made_for, "parameters": "num_ctx 999999", "capabilities": ["completion", "vision"]},
+        "small": {"model_info": {"bert.context_length": 2048}},
+        "odd": {"model_info": [], "parameters": {"num_ctx": 1}},
+    }
+    upstream.script("/v1/models", whole({"object": "list", "data": [{"id": name} for name in shown]}))
+    upstream.script("/api/show", lambda request: whole(shown[request.body["model"]]))
+    listed = client.list_models(endpoint(upstream, "ollama_v1"))
+    assert {model.id: (model.context_length, model.sees) for model in listed} == {
+        "as-usual": (None, False),
+        "wide": (16_384, None),
+        "wider": (131_072, True),
+        "small": (2048, None),
+        "odd": (None, None),
+    }
+
+
+def test_a_server_that_speaks_ollamas_other_dialect_alone_tells_no_context(upstream: ScriptedUpstream) -> None:
+    upstream.script("/v1/models", whole({"object": "list", "data": [{"id": "a"}]}))
+    upstream.script("/api/show", error(404, "page not found"))
+    assert client.list_models(endpoint(upstream, "ollama_v1")) == [ListedModel("a")]
+
+
 def test_a_context_that_is_not_told_in_time_stays_unknown(
     upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

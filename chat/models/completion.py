@@ -91,6 +91,7 @@ class Completion(models.Model):
     first_delta_ms = models.PositiveIntegerField(null=True)
     duration_ms = models.PositiveIntegerField(null=True)
     closing_ms = models.PositiveIntegerField(null=True)  # from the wish to stop until the upstream was closed
+    asked_wait_s = models.PositiveIntegerField(null=True)  # how long the provider that refused it asks to wait
     arrivals = models.BinaryField(default=bytes)  # transcript.decode_arrivals of its zlib form
 
     # Usage as it stands, adjustments included. The ledger has the lines that make it up.

@@ -1,6 +1,7 @@
 """Ends that are not whole: a badge, and one clear sentence. What happened, what was kept, what to do."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django import template
 from django.utils.formats import number_format
@@ -8,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from chat.models import Completion, Message
+from chat.templatetags.durations import lasting
 from chat.templatetags.money import grouped, money
 from chat.templatetags.troubles import own_trouble
 from chat.upstream.failures import names_missing_model, names_missing_path
@@ -194,6 +196,9 @@ def _of_failed(message: Message, completion: Completion, can_continue: bool) -> 
             True,
         )
     words, advice = _error_of(completion)
+    if completion.asked_wait_s:
+        wait = lasting(timedelta(seconds=completion.asked_wait_s))
+        advice = _("The provider asks to wait for %(time)s. Regenerate after that.") % {"time": wait}
     arrived = completion.output_tokens
     kept = _("What had arrived, %(tokens)s, is saved.") % {"tokens": tokens(arrived)} if arrived else ""
     ours = own_trouble(completion.error_code, completion.error, completion.model.provider.base_url)

@@ -6,16 +6,18 @@ from decimal import Decimal
 from django import template
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+from django.utils.translation import ngettext
 
 from chat.models import Completion
 from chat.models.money import FREE
+from chat.templatetags.durations import lasting
 from chat.templatetags.endings import tokens as tokens_in_words
 from chat.templatetags.entry_words import name_of_account, outcome_word
 from chat.templatetags.money import money
 from chat.underway import Underway
 
 register = template.Library()
+register.filter(lasting)
 
 Status = Completion.Status
 ICONS = {
@@ -72,25 +74,6 @@ def who_is_there(item: Underway) -> str:
     if grace is None:
         return _("left; it goes on to its end")
     return _("left; it ends within %s") % lasting(timedelta(seconds=max(grace, 5)))
-
-
-@register.filter
-def lasting(time: timedelta) -> str:
-    """14 s, 1 min, 1 min 12 s, 2 h, 2 h 5 min."""
-    whole = int(time.total_seconds())
-    parts = {"hours": whole // 3600, "minutes": whole // 60 % 60, "seconds": whole % 60}
-    match parts["hours"], parts["minutes"], parts["seconds"]:
-        case 0, 0, _seconds:
-            words = pgettext("duration", "%(seconds)d s")
-        case 0, _minutes, 0:
-            words = pgettext("duration", "%(minutes)d min")
-        case 0, _minutes, _seconds:
-            words = pgettext("duration", "%(minutes)d min %(seconds)d s")
-        case _hours, 0, _seconds:
-            words = pgettext("duration", "%(hours)d h")
-        case _:
-            words = pgettext("duration", "%(hours)d h %(minutes)d min")
-    return words % parts
 
 
 @register.filter

@@ -5,7 +5,7 @@ Better than its OpenAI dialect, which swallows an error in the middle of an answ
 
 from collections.abc import Mapping
 
-from chat.upstream import profiles
+from chat.upstream import ollama, profiles
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import Call, Endpoint, Event, HttpRequest, ListedModel, Reader, Terminator, Turn, Usage
 from chat.upstream.failures import failure_in
@@ -122,22 +122,16 @@ def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
 
 
 def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
-    return post(endpoint, "/api/show", {"model": model})
+    return ollama.show_request(endpoint, model)
 
 
 def context_length(body: bytes) -> int | None:
-    """What the model was made for. It is run with `num_ctx`, 4,096 or so unless more is asked for, as we do."""
-    shown = document(body)
-    info = shown.get("model_info") if isinstance(shown, dict) else None
-    lengths = (count(info[name]) for name in info if name.endswith(".context_length")) if isinstance(info, dict) else ()
-    return next((length for length in lengths if length), None)
+    """The longest: what is needed of it is asked for with each answer."""
+    return ollama.longest_window(body)
 
 
 def sees(body: bytes) -> bool | None:
-    """Of the same answer; older servers do not tell it."""
-    shown = document(body)
-    capabilities = shown.get("capabilities") if isinstance(shown, dict) else None
-    return "vision" in capabilities if isinstance(capabilities, list) else None
+    return ollama.sees(body)
 
 
 # Token counts

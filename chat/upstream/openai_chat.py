@@ -7,7 +7,7 @@ whatever the profile, since proxies mix the ways. Q-numbers are those of wire-fo
 from collections.abc import Mapping
 from decimal import Decimal
 
-from chat.upstream import koboldcpp, profiles
+from chat.upstream import koboldcpp, ollama, profiles
 from chat.upstream.bodies import reader_of
 from chat.upstream.contract import (
     Call,
@@ -288,16 +288,20 @@ def next_models_request(endpoint: Endpoint, body: bytes) -> HttpRequest | None:
 
 def context_request(endpoint: Endpoint, model: str) -> HttpRequest | None:
     """Of those that do not say it in their list."""
-    can = profiles.profile(endpoint.profile).counting == "koboldcpp"
-    return koboldcpp.context_request(endpoint) if can else None
+    profile = profiles.profile(endpoint.profile)
+    if profile.shows_models:
+        return ollama.show_request(endpoint, model)
+    return koboldcpp.context_request(endpoint) if profile.counting == "koboldcpp" else None
 
 
 def context_length(body: bytes) -> int | None:
-    return koboldcpp.value(body)
+    """In either's words."""
+    told = koboldcpp.value(body)
+    return ollama.own_window(body) if told is None else told
 
 
 def sees(body: bytes) -> bool | None:
-    return None
+    return ollama.sees(body)
 
 
 # Token counts

@@ -114,6 +114,7 @@ class Profile:
     looking_up: LookingUp = ""  # what an answer has used can be asked for later, by its request id
     counts_messages: bool = False  # not texts: what is counted holds what a message adds
     cancelling: Cancelling = ""  # beside closing
+    shows_models: bool = False  # Ollama's /api/show stands beside the dialect, and tells each model's context
     model_paths: tuple[str, ...] = ("models",)  # tried in turn; a leading slash: from the server's root
     close_stops: bool | None = None  # whether closing ends the work and its cost; None is unknown (Q36)
     timers: Timers = field(default=HOSTED)
@@ -356,6 +357,7 @@ PROFILES: dict[str, Profile] = {
         parameters=OPENAI,
         cuts_prompts=True,
         usual_window=4096,
+        shows_models=True,
         include_usage=True,
         thinks_in_text=True,
         usage_place="final_chunk",

@@ -17,7 +17,7 @@ from chat.models import AuditEntry, Person, Provider
 from chat.templatetags.provider_check import steps
 from chat.templatetags.troubles import trouble
 from chat.upstream.check import check as check_upstream
-from chat.upstream.client import UpstreamError
+from chat.upstream.client import MAX_MODELS, UpstreamError
 from chat.upstream.profiles import PROFILES, Profile
 from chat.views.administration import administrators_only, record_form
 from chat.views.messages import refusal
@@ -141,6 +141,7 @@ def _save(by: Person, form: KeptProviderForm) -> None:
 
 def _page(request: HttpRequest, one: Provider, **more) -> HttpResponse:
     page = {"provider": one, "form": KeptProviderForm(instance=one), "models": one.models.all()} | more
+    page["most_listed"] = MAX_MODELS
     return render(request, "providers/provider.html", page, status=422 if page.get("complaints") else 200)
 
 
