@@ -15,7 +15,7 @@ run: .venv/runtime
 test: .venv/dev
 	@tests/needs.sh
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 lint: .venv/dev
 	@$(BIN)/ruff check .

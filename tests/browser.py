@@ -7,10 +7,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.site import Visitor
+from tests.site import PATIENCE, Visitor
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+expect.set_options(timeout=PATIENCE * 1000)
 SAID_BY_CHROMIUM = re.compile(r"^Failed to load resource: the server responded with a status of 4\d\d")
 
 
@@ -58,7 +59,7 @@ class Reader:
     def settled(self, status: str = "complete") -> Locator:
         """The last reply, once it has ended so."""
         reply = self.replies.last
-        expect(reply).to_have_attribute("data-status", status, timeout=10_000)
+        expect(reply).to_have_attribute("data-status", status)
         return reply
 
     def axe(self) -> list[str]:

@@ -230,7 +230,7 @@ class ScriptedUpstream:
         """What to answer for a model, or, if the name begins with a slash, for a path."""
         self._scripts[name] = list(answers)
 
-    def wait_for_request(self, count: int = 1, seconds: float = 5) -> SeenRequest:
+    def wait_for_request(self, count: int = 1, seconds: float = 30) -> SeenRequest:
         """The count-th request, once it has come."""
         deadline = time.monotonic() + seconds
         while len(self.requests) < count:

@@ -26,9 +26,10 @@ from tests.warm import Warm
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct-horse-battery"
+PATIENCE = 30.0  # seconds in which a state must come, on a machine that may do other things meanwhile
 
 
-def wait_for(look: Callable, seconds: float = 10.0, every: float = 0.02):
+def wait_for(look: Callable, seconds: float = PATIENCE, every: float = 0.02):
     """What `look` returns, as soon as it is true; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -127,7 +128,7 @@ class Site:
         where = "WHERE id = ?" if pk else "ORDER BY id DESC LIMIT 1"
         return self.rows(f"SELECT * FROM chat_completion {where}", *([pk] if pk else []))[0]
 
-    def settled(self, pk: int | None = None, seconds: float = 10.0) -> Mapping:
+    def settled(self, pk: int | None = None, seconds: float = PATIENCE) -> Mapping:
         """The same, once it is settled."""
         wait_for(lambda: self.completion(pk)["status"] not in ("queued", "live"), seconds)
         return self.completion(pk)
@@ -158,7 +159,7 @@ class Visitor:
 
     def __init__(self, site: Site, name: str) -> None:
         self.site, self.name = site, name
-        self.http = httpx.Client(base_url=site.url, timeout=15)
+        self.http = httpx.Client(base_url=site.url, timeout=PATIENCE)
         self.http.get("/sign-up/")
         response = self.post("/sign-up/", username=name, password1=PASSWORD, password2=PASSWORD, htmx=False)
         assert response.status_code == 302, response.text
@@ -228,7 +229,7 @@ class PageSocket:
     def watch(self, completion: int) -> None:
         self.say(type="watch", completion=completion)
 
-    def next(self, kind: str = "", seconds: float = 10.0) -> dict:
+    def next(self, kind: str = "", seconds: float = PATIENCE) -> dict:
         """The next message, or the next of a kind. Acknowledges as the page would."""
         deadline = time.monotonic() + seconds
         while True:
@@ -238,7 +239,7 @@ class PageSocket:
             if not kind or message["type"] == kind:
                 return message
 
-    def closed(self, seconds: float = 10.0) -> int:
+    def closed(self, seconds: float = PATIENCE) -> int:
         """The code with which the server closed it."""
         try:
             deadline = time.monotonic() + seconds

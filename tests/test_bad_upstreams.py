@@ -184,7 +184,7 @@ def test_a_stalling_upstream_that(name, impatient, upstream):
     row = impatient.settled(sent.completion, 10)
     assert (row["status"], row["reason"]) == ("cut", "stalled")
     assert impatient.message(sent.reply)["text"] == text
-    asked(upstream)[0].wait_closed(1)
+    asked(upstream)[0].wait_closed(10)
 
 
 def test_an_upstream_that_never_stops_is_stopped_at_the_cap(site, alice, upstream):

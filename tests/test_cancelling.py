@@ -43,7 +43,7 @@ def test_koboldcpp_is_told_which_answer_to_end(upstream: ScriptedUpstream) -> No
     (abort,) = aborts(upstream)
     assert abort.body == {"genkey": upstream.requests[0].body["genkey"]}
     assert abort.headers["authorization"] == "Bearer secret"
-    assert upstream.requests[0].wait_closed(1)
+    assert upstream.requests[0].wait_closed(10)
 
 
 def test_its_openai_dialect_is_told_alike(upstream: ScriptedUpstream) -> None:
@@ -108,7 +108,7 @@ def test_an_upstream_that_does_not_listen_holds_nothing_up(
         return took
 
     assert run(leave()) < 0.1
-    assert upstream.requests[0].wait_closed(1)
+    assert upstream.requests[0].wait_closed(10)
 
 
 def test_the_end_of_the_loop_waits_until_it_is_told(upstream: ScriptedUpstream) -> None:

@@ -463,7 +463,7 @@ def test_a_body_that_does_not_end_after_its_terminator_is_not_waited_for(upstrea
     events = ask(upstream, unending)
     assert time.monotonic() - begun < 3
     assert folded(events).incomplete_reason() is None
-    assert upstream.requests[-1].wait_closed(1)
+    assert upstream.requests[-1].wait_closed(10)
 
 
 def test_what_comes_right_after_the_terminator_still_counts(upstream: ScriptedUpstream) -> None:

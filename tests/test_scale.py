@@ -3,7 +3,7 @@
 import time
 
 from tests.scripted import chat_stream
-from tests.site import PASSWORD, Visitor, wait_for
+from tests.site import PASSWORD, PATIENCE, Visitor, wait_for
 from tests.test_dying import last_stamp
 from tests.test_sockets import shown
 from tests.test_stopping import WORDS, asked
@@ -13,7 +13,7 @@ def elsewhere(visitor: Visitor, site) -> Visitor:
     """The same person, signed in at another process."""
     other = object.__new__(Visitor)
     other.site, other.name = site, visitor.name
-    other.http = type(visitor.http)(base_url=site.url, timeout=15)
+    other.http = type(visitor.http)(base_url=site.url, timeout=PATIENCE)
     other.http.get("/sign-in/")
     answer = other.post("/sign-in/", htmx=False, username=visitor.name, password=PASSWORD)
     assert answer.status_code == 302

@@ -102,7 +102,7 @@ def test_deleting_a_person_stops_their_reply_closes_their_page_and_keeps_the_cha
         page.next("frame")
         root.post(f"/admin/chat/person/{row['id']}/delete/", htmx=False, post="yes")
         assert page.closed(3) == 4401
-    asked(upstream)[0].wait_closed(2)
+    asked(upstream)[0].wait_closed(10)
     assert site.settled(sent.completion)["reason"] == "deleted"
     wait_for(lambda: not site.rows("SELECT 1 FROM chat_message"))
     assert len(site.charges()) == 1

@@ -47,7 +47,7 @@ def test_stop_works_while_the_upstream_says_nothing(site, alice, upstream):
     wait_for(lambda: asked(upstream))
     assert alice.post(f"/completions/{sent.completion}/stop/").status_code == 204
     assked = asked(upstream)[0]
-    assked.wait_closed(1)
+    assked.wait_closed(10)
     assert site.message(sent.reply)["text"] == ""
 
 
@@ -64,7 +64,7 @@ def test_deleting_stops_what_arrives_and_keeps_the_charge(site, alice, upstream)
     sent = alice.send("Go", model="tiny")
     wait_for(lambda: asked(upstream) and len(asked(upstream)[0].sent) > 5)
     alice.post(f"/c/{sent.conversation}/delete/")
-    asked(upstream)[0].wait_closed(1)
+    asked(upstream)[0].wait_closed(10)
     row = site.completion(sent.completion)
     assert (row["status"], row["reason"]) == ("stopped", "deleted")
     assert len(site.charges()) == 1
