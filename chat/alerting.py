@@ -106,6 +106,7 @@ def _facts(period: BudgetPeriod, limit: Decimal) -> dict[str, object]:
         "unit": period.budget.unit,
         "limit": plain(limit),
         "spent": plain(period.spent),
+        "held": plain(period.held),
         "begins": period.begins.isoformat(),
         "ends": "" if period.ends == date.max else period.ends.isoformat(),
     }

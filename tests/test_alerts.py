@@ -28,7 +28,7 @@ from chat.models import (
     Proof,
     Provider,
 )
-from chat.templatetags.alert_words import alert_title
+from chat.templatetags.alert_words import alert_sentence, alert_title
 from tests import books
 from tests.scripted import Answer, ScriptedUpstream, Send
 from tests.test_money_pages import alerts, root, visitor  # noqa: F401 - a fixture
@@ -93,6 +93,15 @@ def test_a_refusal_is_told_once_for_each_limit_and_stays_a_refusal():
     with pytest.raises(Refused):
         books.ask(books.model("unpriced", price=None))
     assert len(told()) == 2
+
+
+def test_a_refusal_for_what_is_held_says_so():
+    books.budget("0.5")
+    tiny = books.model(price=("0", "1000"))
+    books.ask(tiny)
+    with pytest.raises(Refused):
+        books.ask(tiny)
+    assert "$0.00 was spent and $0.50 held by replies that were arriving" in alert_sentence(Alert.objects.get())
 
 
 def test_a_provider_that_fails_is_told_until_it_answers_again():

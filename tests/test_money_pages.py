@@ -129,6 +129,8 @@ def test_a_budget_of_tokens_is_typed_in_tokens(root):
     ("fields", "said"),
     [
         ({"hard": "-5"}, "A limit is a number above 0, such as 25."),
+        ({"hard": "1,000"}, "1,000 may mean two amounts. Write 1000 or 1.000."),
+        ({"unit": "tokens", "hard": "200.000"}, "Tokens are counted whole."),
         ({"hard": "much"}, "A limit is a number above 0, such as 25."),
         ({"hard": ""}, "A budget needs a limit: one that warns, one that refuses, or both."),
         ({"soft": "6"}, "It would warn only after it refuses: the first limit must be the lower one."),

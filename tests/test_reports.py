@@ -292,6 +292,9 @@ def test_nonsense_gets_a_sentence_or_nothing(used, administrator):
     ]:
         page = at(administrator, "/usage/", **asked)
         assert page.status_code == 422 and words in page.content.decode(), asked
+        for path in ("/usage/", "/usage/lines/", "/usage/by/models/", "/usage/statement/"):
+            taken = at(administrator, path, format="csv", **asked)
+            assert taken.status_code == 422, "not the file of another period"
     for asked in [{"account": "x"}, {"model": "9" * 30}, {"model": "99"}, {"provider": "-1"}]:
         assert at(administrator, "/usage/", **asked).status_code == 404, asked
     assert at(administrator, "/usage/by/nothing/").status_code == 404

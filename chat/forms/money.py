@@ -117,7 +117,7 @@ class LimitsForm(forms.Form):
     def _check(self, name: str, limit: Decimal, unit: str) -> None:
         if limit <= 0:
             self.add_error(name, _("A limit is a number above 0, such as 25."))
-        elif unit == TOKENS and limit != int(limit):
+        elif unit == TOKENS and _has_places(limit):
             self.add_error(name, _("Tokens are counted whole."))
         elif limit > (MOST_TOKENS if unit == TOKENS else MOST_MONEY):
             self.add_error(name, TOO_MUCH)
@@ -193,7 +193,7 @@ class GrantForm(forms.Form):
             if amount > MOST_MONEY:
                 raise ValidationError(TOO_MUCH)
             return amount
-        if amount != int(amount):
+        if _has_places(amount):
             raise ValidationError(_("Tokens are counted whole."))
         return amount.scaleb(-MTOK)
 
@@ -221,3 +221,8 @@ class GroupForm(forms.ModelForm):
                 "max_length": _("A name can have %(limit_value)d characters; this one has %(show_value)d."),
             }
         }
+
+
+def _has_places(tokens: Decimal) -> bool:
+    """Also where all of them are 0: 200.000 may be meant as a thousand times that."""
+    return Decimal(tokens).as_tuple().exponent < 0

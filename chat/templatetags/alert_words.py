@@ -44,10 +44,7 @@ def alert_sentence(alert: Alert) -> str:
         case Kind.SOFT:
             return _("%(spent)s is spent %(when)s; it warns at %(limit)s.") % _figures(facts)
         case Kind.HARD:
-            sentence = _(
-                "Something was refused %(when)s: of %(limit)s, %(spent)s is spent, and the rest is too little."
-            )
-            return sentence % _figures(facts)
+            return _refused(facts)
         case Kind.FAILING:
             sentence = ngettext(
                 "%(failed)d of its last %(of)d reply was not answered, mostly: %(reason)s.",
@@ -97,9 +94,22 @@ def reason_words(reason: str) -> str:
     return str(ERRORS[reason][0]) if reason in ERRORS else _("broken off")
 
 
+def _refused(facts: dict) -> str:
+    """What arriving replies held is told, too: else a budget would seem to refuse that has spent nothing."""
+    if Decimal(facts.get("held", 0)):
+        sentence = _(
+            "Something was refused %(when)s: of %(limit)s, %(spent)s was spent and %(held)s held by replies that were"
+            " arriving; the rest was too little."
+        )
+    else:
+        sentence = _("Something was refused %(when)s: of %(limit)s, %(spent)s is spent, and the rest is too little.")
+    return sentence % _figures(facts)
+
+
 def _figures(facts: dict) -> dict[str, str]:
     unit = facts["unit"]
-    return {name: quantity(Decimal(facts[name]), unit) for name in ("spent", "limit")} | {"when": _span(facts)}
+    figures = {name: quantity(Decimal(facts[name]), unit) for name in ("spent", "held", "limit") if name in facts}
+    return figures | {"when": _span(facts)}
 
 
 def _span(facts: dict) -> str:

@@ -25,7 +25,7 @@ from chat.views.usage import CSV, reports_for
 @login_required
 def index(request: HttpRequest) -> HttpResponse:
     asked = asked_for(request)
-    if request.GET.get("format") == "csv":
+    if asked.file == "csv":
         period = asked.scope.period
         return streamed(csv_lines(*_as_csv(asked)), CSV, file_name=f"usage-lines-{period.first}-{period.last}.csv")
     found = lines(asked.scope, before=_before(request))

@@ -47,6 +47,11 @@ class Asked:
     complaint: str = ""
 
     @property
+    def file(self) -> str:
+        """As which kind of file it is asked for: as none where it is unclear, for nobody would see that it is."""
+        return "" if self.complaint else self.request.GET.get("format", "")
+
+    @property
     def is_of_everybody(self) -> bool:
         return self.request.user.is_superuser
 

@@ -23,7 +23,7 @@ from chat.views.usage import CSV
 def monthly(request: HttpRequest) -> HttpResponse:
     asked = asked_for(request)
     made = statement(_scope(asked))
-    if request.GET.get("format") == "csv":
+    if asked.file == "csv":
         return _as_csv(made)
     page = {
         "asked": asked,

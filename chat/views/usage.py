@@ -31,7 +31,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     figures = tables["outcomes"].total.figures
     currencies = currencies_of(figures)
     chart = over_time(asked.scope, _stack(asked), _unit(asked, currencies))
-    form = request.GET.get("format", "")
+    form = asked.file
     if form in ("csv", "json"):
         return _taken_along(asked, "over-time", chart.table(), form)
     held_now, by = held(asked.scope) if asked.today in asked.scope.period else ({}, 0)
@@ -63,7 +63,7 @@ def report(request: HttpRequest, name: str) -> HttpResponse:
     one = next((report for report in reports_for(asked) if report.name == name), None)
     if one is None:
         raise Http404
-    sort, form = request.GET.get("sort", ""), request.GET.get("format", "")
+    sort, form = request.GET.get("sort", ""), asked.file
     table = one.table(asked.scope)
     if sort:
         table = table.sorted_by(sort.removeprefix("-"), descending=sort.startswith("-"))
