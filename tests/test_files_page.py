@@ -82,6 +82,16 @@ def test_a_person_attaches_sends_opens_reloads_and_edits(sit_down, alice, upstre
     assert [type(each) for each in content] == [list, str] and 'name="heat.py"' in content[1]
 
 
+def test_an_image_as_narrow_as_a_line_can_be_opened(sit_down, alice):
+    reader = sit_down(alice).connected()
+    choose(reader, "gpt-4o")
+    attach(reader, {**RED, "name": "line.png", "buffer": made.image("PNG", (1, 900))})
+    expect(chips(reader)).to_contain_text("1 × 900")
+    reader.send("Look").settled()
+    reader.page.locator("article[data-role=user]").get_by_role("link", name="line.png").click(timeout=5000)
+    expect(reader.page.get_by_role("dialog", name="line.png")).to_be_visible()
+
+
 def test_a_model_that_does_not_see_is_named_before_sending(sit_down, alice):
     reader = sit_down(alice).connected()
     choose(reader, "tiny")
