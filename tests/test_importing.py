@@ -231,6 +231,17 @@ def test_our_own_json_comes_back_equal_in_every_field(filed, alice):  # noqa: F8
     assert back.messages.exclude(completion=None).count() == 0, "no completion: nothing to charge"
 
 
+def test_names_that_no_database_takes_spoil_no_conversation(filed, alice):  # noqa: F811
+    told = json.loads(b"".join(document([filed])))
+    (one,) = told["conversations"]
+    filed.delete()
+    one |= {"folder": "Wo\ud800rk\0", "tags": ["\0\ud83d"], "parameters": {"stop": ["END\ud800\0"]}}
+    one["messages"][-1]["finish_reason"] = "st\0op\ud800"
+    assert counts(brought(alice, json.dumps(told).encode())) == (1, 0, 0, 0)
+    (back,) = exported(*Conversation.objects.all())
+    assert (back["folder"], back["tags"], back["parameters"]) == ("Wo?rk\ufffd", ["\ufffd?"], {"stop": ["END?\ufffd"]})
+
+
 def test_what_came_from_elsewhere_comes_back_equal_too(tree, alice):  # noqa: F811
     made = tree["q1"].conversation
     pk, before, data = made.pk, exported(made), b"".join(document([made]))

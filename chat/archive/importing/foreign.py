@@ -91,7 +91,8 @@ class Foreign:
         self.active = self.active or max(moments, default=self.created)
         self._complete()
         self.system_prompt = storable(self.system_prompt)[:SYSTEM_PROMPT_LENGTH]
-        self.parameters = sensible(self.parameters)
+        self.parameters = sensible(_told_storable(self.parameters))
+        self.folder, self.tags = storable(self.folder), [storable(name) for name in self.tags]
         self.title = storable(self.title).strip()[:TITLE_LENGTH] or self._first_words()
         return self
 
@@ -99,6 +100,7 @@ class Foreign:
         known = {}
         for message in self.messages:
             message.text, message.reasoning = storable(message.text), storable(message.reasoning)
+            message.finish_reason = storable(message.finish_reason)
             message.told = _told_storable(message.told)
             if len(message.id) > LONGEST_NAME:
                 raise BadConversation("bad_message", message.id)
