@@ -209,7 +209,7 @@ def _usage(completion: Completion, transcript: Transcript) -> tuple[str, Tokens,
         return Source.NOT_SENT, Tokens.exactly(0, 0), None
     seen = transcript.usage()
     usage = seen[0] if seen and _believable(completion, transcript, seen[0]) else None
-    refused = transcript.failure is not None and not transcript.has_begun
+    refused = transcript.failure is not None and not transcript.is_answered
     if refused and usage is None:
         return Source.REPORTED, Tokens.exactly(0, 0), None  # refused before the first byte costs nothing
     if usage and usage.input_tokens is not None and usage.output_tokens is not None and _is_final(transcript):

@@ -113,8 +113,13 @@ class Transcript:
 
     @property
     def has_begun(self) -> bool:
-        """Whether any text or reasoning came: from then on nothing is retried."""
+        """Whether any text or reasoning came."""
         return self.size > 0
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether anything of an answer came, if only its role or its usage: it may be billed, and is not retried."""
+        return bool(self._choices or self.usage())
 
     @property
     def finished(self) -> list[int]:

@@ -153,6 +153,20 @@ def test_absurd_usage_is_not_believed(site, alice, upstream, usage):
     assert 0 < row["output_tokens"] < 50 and 0 < row["input_tokens"] < 50
 
 
+ROLE = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
+COUNTED = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 0}}
+
+
+@pytest.mark.parametrize("begun", [ROLE, COUNTED], ids=["its role", "its usage"])
+def test_nothing_is_repeated_once_an_answer_has_begun_if_only_with(begun, site, alice, upstream):
+    busy = sse({"error": {"message": "busy", "code": 503}})
+    upstream.script("tiny", Answer([Send(sse(begun)), Send(busy)]), chat_stream(["again"]))
+    sent = alice.send("Go", model="tiny")
+    row = site.settled(sent.completion)
+    assert (row["status"], row["reason"], row["attempts"]) == ("failed", "overloaded", 1)
+    assert row["usage_source"] == "estimated" and row["input_tokens"] > 0
+
+
 def test_nothing_is_repeated_after_the_first_delta(site, alice, upstream):
     failing = stream(Send(sse({"error": {"message": "busy", "code": 503}})))
     upstream.script("tiny", failing, chat_stream(["again"]))

@@ -576,6 +576,13 @@ def test_a_cut_answer_is_gone_on_with_in_each_ones_way(name: str, url: str, last
     assert body.items() >= more.items()
 
 
+def test_moonshot_goes_on_without_the_json_that_it_refuses_to_go_on_with() -> None:
+    as_json = {"response_format": {"type": "json_object"}, "temperature": 0.5}
+    assert sent("moonshot", parameters=as_json)[1].items() >= as_json.items()
+    continuing = sent("moonshot", parameters=as_json, continues=True)[1]
+    assert "response_format" not in continuing and continuing["temperature"] == 0.5
+
+
 @pytest.mark.parametrize(
     "name, base_url, url",
     [
@@ -590,6 +597,18 @@ def test_a_cut_answer_is_gone_on_with_in_each_ones_way(name: str, url: str, last
             "https://r.openai.azure.com/openai/deployments/d?api-version=2024-10-21",
             "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21",
         ),
+        (
+            "azure",
+            "https://r.openai.azure.com/?api-version=2024-10-21",
+            "https://r.openai.azure.com/openai/deployments/tiny/chat/completions?api-version=2024-10-21",
+        ),
+        (
+            "azure",
+            "https://r.openai.azure.com/openai?api-version=2024-10-21",
+            "https://r.openai.azure.com/openai/deployments/tiny/chat/completions?api-version=2024-10-21",
+        ),
+        ("azure", "https://r.openai.azure.com", "https://r.openai.azure.com/openai/v1/chat/completions"),
+        ("azure", "https://r.openai.azure.com/openai/v1/", "https://r.openai.azure.com/openai/v1/chat/completions"),
     ],
 )
 def test_addresses_as_people_type_them(name: str, base_url: str, url: str) -> None:

@@ -161,8 +161,8 @@ class LiveCompletion(Watched):
                 self._take(events)
 
     def _retry_wait(self, failure: Failure, attempt: int) -> float | None:
-        """Seconds until the next attempt; None where there must be none: after the first delta, nothing is repeated."""
-        if not failure.retryable or failure.kind not in SAFE_TO_REPEAT or self.transcript.has_begun:
+        """Seconds until the next attempt; None where there must be none: once anything of an answer has come."""
+        if not failure.retryable or failure.kind not in SAFE_TO_REPEAT or self.transcript.is_answered:
             return None
         wait = failure.retry_after if failure.retry_after is not None else 2.0 ** (attempt - 1)
         return wait if wait <= LONGEST_RETRY_WAIT else None

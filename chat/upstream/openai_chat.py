@@ -6,6 +6,7 @@ whatever the profile, since proxies mix the ways. Q-numbers are those of wire-fo
 
 from collections.abc import Mapping
 from decimal import Decimal
+from urllib.parse import quote, urlsplit
 
 from chat.upstream import koboldcpp, ollama, profiles
 from chat.upstream.bodies import reader_of
@@ -43,8 +44,27 @@ def request(call: Call) -> HttpRequest:
         body["genkey"] = call.tag
     if call.continues and profile.continuation == "final_message":
         body |= {"continue_final_message": True, "add_generation_prompt": False}
-    beta = call.continues and profile.continuation == "prefix"
-    return post(call.endpoint, "/beta/chat/completions" if beta else "chat/completions", body)
+    if call.continues and profile.continuation == "partial":
+        body.pop("response_format", None)  # refused together
+    return post(call.endpoint, _path(call, profile), body)
+
+
+def _path(call: Call, profile: Profile) -> str:
+    if call.continues and profile.continuation == "prefix":
+        return "/beta/chat/completions"
+    return (_below_resource(call) if profile.deploys_models else "") + "chat/completions"
+
+
+def _below_resource(call: Call) -> str:
+    """Azure's addresses name the deployment; where one ends before, the model is it."""
+    try:
+        base = urlsplit(call.endpoint.base_url.strip())
+    except ValueError:
+        return ""
+    if (path := base.path.strip("/")) not in ("", "openai"):
+        return ""
+    below = f"deployments/{quote(call.model, safe='')}/" if "api-version=" in base.query else "v1/"
+    return below if path else f"openai/{below}"
 
 
 def _messages(call: Call, profile: Profile) -> list[dict]:

@@ -114,6 +114,7 @@ class Profile:
     looking_up: LookingUp = ""  # what an answer has used can be asked for later, by its request id
     counts_messages: bool = False  # not texts: what is counted holds what a message adds
     cancelling: Cancelling = ""  # beside closing
+    deploys_models: bool = False  # each has an address of its own
     shows_models: bool = False  # Ollama's /api/show stands beside the dialect, and tells each model's context
     model_paths: tuple[str, ...] = ("models",)  # tried in turn; a leading slash: from the server's root
     close_stops: bool | None = None  # whether closing ends the work and its cost; None is unknown (Q36)
@@ -163,6 +164,7 @@ PROFILES: dict[str, Profile] = {
         key_variable="AZURE_OPENAI_API_KEY",
         url_variable="AZURE_OPENAI_BASE_URL",
         key_header="api-key",
+        deploys_models=True,
         parameters=OPENAI,
         max_output_field="max_completion_tokens",
         include_usage=True,
