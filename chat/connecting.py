@@ -5,12 +5,13 @@ From the environment, from a server nearby, by what an administrator typed, or t
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from chat.models import AuditEntry, Completion, LanguageModel, Person, Price, Provider
 from chat.models.money import FREE
@@ -130,16 +131,16 @@ def listed_by(provider: Provider, key: str, names: list[str]) -> list[ListedMode
 def remove(provider: Provider) -> bool:
     """True if it is gone. What replies name, or the next start would bring back, is only disabled; its key is gone."""
     in_use = Completion.objects.filter(model__provider=provider).exists()
-    if in_use or provider.key_variable or provider.profile == DEMO:
-        provider.keep_key("")
-        provider.enabled = False
-        provider.save(update_fields=["enabled"])
-        return False
-    with transaction.atomic():
-        Price.objects.filter(model__provider=provider).delete()
-        provider.models.all().delete()
-        provider.delete()
-    return True
+    if not (in_use or provider.key_variable or provider.profile == DEMO):
+        with suppress(IntegrityError), transaction.atomic():  # it is asked for something at this very moment
+            Price.objects.filter(model__provider=provider).delete()
+            provider.models.all().delete()
+            Provider.objects.filter(pk=provider.pk).delete()
+            return True
+    provider.keep_key("")
+    provider.enabled = False
+    provider.save(update_fields=["enabled"])
+    return False
 
 
 def list_models(provider: Provider, by: Person | None = None) -> Failure | None:

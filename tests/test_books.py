@@ -14,7 +14,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat import budgeting, settlement
+from chat import budgeting, connecting, settlement
 from chat.accounting import audit, booking, days, ledger, pace
 from chat.accounting.budgets import Refused
 from chat.accounting.pricing import Tokens
@@ -270,6 +270,22 @@ def test_what_is_changed_is_told_with_what_stood_there_before():
     budgeting.change(books.person("root"), period.budget, soft=None, hard=Decimal("5.00"))
     entry = AuditEntry.objects.get()
     assert (entry.before, entry.after) == ({"soft": "4"}, {"soft": None})
+
+
+def test_a_provider_that_is_asked_just_before_it_is_removed_is_only_disabled():
+    tiny, asked = books.model(), []
+
+    def asking(execute, statement, parameters, many, context):
+        found = execute(statement, parameters, many, context)
+        if not asked and 'FROM "chat_completion" INNER JOIN "chat_languagemodel"' in statement:
+            asked.append(statement)
+            books.ask(tiny)
+        return found
+
+    with connection.execute_wrapper(asking):
+        assert not connecting.remove(tiny.provider)
+    tiny.provider.refresh_from_db()
+    assert asked and not tiny.provider.enabled and Completion.objects.get().price
 
 
 # Changing budgets
