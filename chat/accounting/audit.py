@@ -8,9 +8,9 @@
 6. Each budget period's `spent` is what the ledger says of its days, and `held` the sum of its Holds (I9).
 7. Only queued and live completions hold anything, or have text that is not in its message yet.
 
-All in parts, each bounded: a day, or some thousand completions. Whoever reads all of them from one state of the
-database proves it of that state; whoever takes a part now and then proves each of the state that it saw. What is true
-of all states can be proved in both ways.
+All in parts, each bounded: a day, one kind of a month's rollups, or some thousand completions. Whoever reads all of
+them from one state of the database proves it of that state; whoever takes a part now and then proves each of the state
+that it saw. What is true of all states can be proved in both ways.
 """
 
 from collections import Counter, defaultdict, namedtuple
@@ -97,7 +97,7 @@ def parts() -> list[Part]:
         ),
         *(partial(amounts_priced, *ids) for ids in _ranges(Completion, PRICED)),
         *(partial(sums_of, day) for day in days),
-        *(partial(rollups_of, month) for month in all_months(days)),
+        *(partial(rollups_of, *each) for month in all_months(days) for each in rollups.slices(month)),
         *(partial(budgets_kept, *ids) for ids in _ranges(BudgetPeriod, PERIODS)),
         holds_kept,
         nothing_unwritten,
@@ -278,8 +278,8 @@ def all_months(days: list[date]) -> list[date]:
     return sorted({day.replace(day=1) for day in (*days, *rolled)})
 
 
-def rollups_of(month: date) -> Iterator[Finding]:
-    for off in rollups.off(month):
+def rollups_of(by: str, span: str, first: date) -> Iterator[Finding]:
+    for off in rollups.off(by, span, first):
         where = ", ".join(f"{name} {part}" for name, part in off.key.items() if part)
         for name, right in off.right.items():
             if off.kept[name] != right:
@@ -289,7 +289,7 @@ def rollups_of(month: date) -> Iterator[Finding]:
                 told = _told(kept), _told(right)
                 of = {name: str(part) for name, part in off.key.items() if part}
                 facts = {"of": of, "figures": {name: list(told)}}
-                yield Finding("Σ days = rollups", where, f"{name} {told[0]}, days {told[1]}", month, facts)
+                yield Finding("Σ days = rollups", where, f"{name} {told[0]}, days {told[1]}", first, facts)
 
 
 def budgets_kept(first: int, end: int) -> Iterator[Finding]:

@@ -5,12 +5,12 @@ So they are never behind, and nothing has to be caught up with. Each can be made
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
 from django.db.models import BigIntegerField, F, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Cast, Coalesce
 
 from chat.models import UsageDay, UsageRollup
 
@@ -66,20 +66,34 @@ def _quoted(name: str) -> str:
 # The proof, and making them anew
 
 
-def off(month: date) -> Iterator[Off]:
-    """Those of a month, given by its first day, and of its days."""
+def slices(month: date) -> Iterator[tuple[str, str, date]]:
+    """What together are all rollups of a month, given by its first day, and of its days: kinds, from when.
+
+    The days one by one: in a month, each person has their own of each.
+    """
     for by, span in UsageRollup.KINDS:
-        right, kept = _right(by, span, month), _kept(by, span, month)
-        nothing = dict.fromkeys(FIGURES, 0)
-        for key in sorted({*right, *kept}):
-            if right.get(key) != kept.get(key):
-                named = dict(zip(UsageRollup.KEY, key, strict=True))
-                yield Off(named, kept.get(key, nothing), right.get(key, nothing))
+        for day in range((_after(month) - month).days if span == Span.DAY else 1):
+            yield by, span, month + timedelta(days=day)
+
+
+def off(by: str, span: str, first: date) -> Iterator[Off]:
+    """Those of one kind, of a day or a month."""
+    right, kept = _right(by, span, first), _kept(by, span, first)
+    nothing = (0,) * len(FIGURES)
+    for key in sorted({*right, *kept}):
+        if right.get(key) != kept.get(key):
+            named = dict(zip(UsageRollup.KEY, key, strict=True))
+            yield Off(named, _named(kept.get(key, nothing)), _named(right.get(key, nothing)))
+
+
+def _named(figures: tuple[int, ...]) -> dict[str, int]:
+    return dict(zip(FIGURES, figures, strict=True))
 
 
 def rebuild(month: date) -> int:
     """Makes right what is off in a month; how many that was. A row at a time, locked, so that what is added waits."""
-    return sum(_rebuild(one.key) for one in list(off(month)))
+    wrong = [one.key for each in slices(month) for one in off(*each)]
+    return sum(_rebuild(key) for key in wrong)
 
 
 def _rebuild(key: dict[str, object]) -> bool:
@@ -93,48 +107,39 @@ def _rebuild(key: dict[str, object]) -> bool:
         if right is None:
             row.delete()
         elif right != kept:
-            UsageRollup.objects.filter(pk=row.pk).update(**{name: Value(figure) for name, figure in right.items()})
+            figures = {name: Value(figure) for name, figure in _named(right).items()}
+            UsageRollup.objects.filter(pk=row.pk).update(**figures)
     return right != kept
 
 
-def _right(by: str, span: str, first: date, only: UsageRollup | None = None) -> dict[tuple, dict[str, int]]:
-    """What the days say, by key: all of a month, or only those of one row."""
-    days = UsageDay.objects.order_by()
-    if only is not None and span == Span.DAY:
-        days = days.filter(day=first)
-    else:
-        days = days.filter(day__gte=first, day__lt=_after(first))
+def _right(by: str, span: str, first: date, only: UsageRollup | None = None) -> dict[tuple, tuple[int, ...]]:
+    """What the days say, by key: all of that day or month, or only those of one row."""
+    until = first + timedelta(days=1) if span == Span.DAY else _after(first)
+    days = UsageDay.objects.filter(day__gte=first, day__lt=until).order_by()
     kept = UsageRollup.KEPT[by]
     numbers = {f"key_{name}": Coalesce(F(f"{name}_id"), 0) for name in NUMBERS if name in kept}
     days = days.annotate(**numbers)
     names = [*numbers, *(name for name in WORDS if name in kept), "currency"]
     if only is not None:
         days = days.filter(**{name: getattr(only, name.removeprefix("key_")) for name in names})
-    if span == Span.DAY:
-        names.append("day")
+    # As whole numbers: money, too.
+    sums = {f"sum_{name}": Cast(Sum(name), BigIntegerField()) for name in FIGURES}
     found = {}
-    for row in days.values(*names).annotate(**_sums()):
-        numbers_of = [row.get(f"key_{name}", 0) for name in NUMBERS]
-        words = [row[name] if name in kept else "" for name in WORDS]
-        key = (by, span, row.get("day", first), *numbers_of, *words, row["currency"])
-        found[key] = {name: row[f"sum_{name}"] for name in FIGURES}
+    for row in days.values_list(*names).annotate(**sums):
+        its = dict(zip(names, row, strict=False))
+        numbers_of = [its.get(f"key_{name}", 0) for name in NUMBERS]
+        found[by, span, first, *numbers_of, *(its.get(name, "") for name in WORDS), its["currency"]] = row[len(names) :]
     return found
 
 
-def _kept(by: str, span: str, first: date, only: UsageRollup | None = None) -> dict[tuple, dict[str, int]]:
-    rows = UsageRollup.objects.filter(by=by, span=span, first__gte=first, first__lt=_after(first)).order_by()
+def _kept(by: str, span: str, first: date, only: UsageRollup | None = None) -> dict[tuple, tuple[int, ...]]:
+    until = first + timedelta(days=1) if span == Span.DAY else _after(first)
+    rows = UsageRollup.objects.filter(by=by, span=span, first__gte=first, first__lt=until).order_by()
     if only is not None:
         rows = rows.filter(pk=only.pk)
-    found = {}
-    for row in rows.values(*UsageRollup.KEY).annotate(**_sums()):
-        key = tuple(row[name] for name in UsageRollup.KEY)
-        found[key] = {name: row[f"sum_{name}"] for name in FIGURES}
-    return found
-
-
-def _sums() -> dict[str, Sum]:
-    """As whole numbers: money, too."""
-    return {f"sum_{name}": Sum(name, output_field=BigIntegerField()) for name in FIGURES}
+    figures = {f"kept_{name}": Cast(name, BigIntegerField()) for name in FIGURES}
+    width = len(UsageRollup.KEY)
+    return {row[:width]: row[width:] for row in rows.values_list(*UsageRollup.KEY).annotate(**figures)}
 
 
 def _after(first: date) -> date:
