@@ -23,7 +23,7 @@ from chat.accounting.reports.over_time import TOKENS, over_time, steps_of
 from chat.accounting.reports.pace import percentile
 from chat.accounting.reports.scope import Period, Scope
 from chat.accounting.reports.sums import sums, total
-from chat.models import Completion, Group, LanguageModel, UsageDay, UsageEntry
+from chat.models import Completion, Group, LanguageModel, Provider, UsageDay, UsageEntry
 from chat.spreadsheets import written
 from chat.templatetags.charts import ticks
 from chat.templatetags.report_words import many, share
@@ -126,6 +126,13 @@ def test_any_period_says_what_its_lines_say_however_it_is_cut_into_months(used):
             chart = over_time(Scope(period, **narrowed), "account", TOKENS)
             assert sum(figures.input_tokens for figures in chart.whole) == said
             assert sum(map(sum, (series.values for series in chart.series))) == sum(chart.values)
+
+
+def test_a_provider_without_models_has_no_usage(used):
+    for first in (timezone.localdate(), date(2026, 7, 2)):
+        asked = Scope(Period(first, first + timedelta(days=100)), provider=Provider.objects.create(name=f"{first}").pk)
+        assert not sums(asked, "account") and not sums(asked, "day") and not lines(asked)
+        assert not any(figures.replies for figures in over_time(asked, "model", TOKENS).whole)
 
 
 def test_rows_carry_the_names_that_people_know(used):

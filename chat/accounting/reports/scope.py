@@ -72,7 +72,7 @@ NARROWINGS = ("account", "group", "provider", "model", "purpose", "outcome")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """None: whoever, whatever. A group of 0 is what was used without one."""
+    """None: whoever, whatever. A group of 0 is what was used without one. `models`: the provider's, once looked up."""
 
     period: Period
     account: int | None = None
@@ -81,6 +81,7 @@ class Scope:
     model: int | None = None
     purpose: str | None = None
     outcome: str | None = None
+    models: tuple[int, ...] | None = None
 
     def in_period(self, period: Period) -> "Scope":
         return replace(self, period=period)
@@ -105,7 +106,12 @@ class Scope:
             if (value := getattr(self, name)) is not None:
                 found &= Q(**{name: value})
         if self.provider is not None:
-            # Not by a join: the sums are many, and models few.
-            models = LanguageModel.objects.filter(provider=self.provider).values_list("pk", flat=True)
-            found &= Q(model__in=list(models))
+            found &= Q(model__in=self.looked_up().models)
         return found
+
+    def looked_up(self) -> "Scope":
+        """With the models of its provider. Not by a join: the sums are many, and models few."""
+        if self.provider is None or self.models is not None:
+            return self
+        models = LanguageModel.objects.filter(provider=self.provider).values_list("pk", flat=True)
+        return replace(self, models=tuple(models))

@@ -77,6 +77,7 @@ def sources(
     A part of a month is its days; or, where they are fewer, the month without its other days, of which those to come
     have no rows. An account's own rows are few, and have an index by day and one by month.
     """
+    scope = scope.looked_up()
     narrowed = Q(**{f"{column}__in": list(few)}) if column else Q()
     columns = (*by, column) if column else by
     kept, is_of_accounts = _kept_by(scope, columns), scope.account is not None or column == "account"
