@@ -1,6 +1,7 @@
 """The books under fire: thousands of completions of every outcome, and the process killed in the middle.
 
 --completions N (or BOOKS_COMPLETIONS): how many. Each database: what the upstreams bill beside what the ledger says.
+BOOKS_ON=sqlite or postgresql: there alone.
 """
 
 import os
@@ -20,7 +21,8 @@ COMPLETIONS = 3000
 
 def run(prepared: Path) -> None:
     completions = int(os.environ.get("BOOKS_COMPLETIONS", COMPLETIONS))
-    for name in ("SQLite", "PostgreSQL"):
+    asked = os.environ.get("BOOKS_ON", "sqlite postgresql").split()
+    for name in (name for name in ("SQLite", "PostgreSQL") if name.lower() in asked):
         with _sites(prepared, name) as make_site, ExitStack() as stack:
             began = time.monotonic()
             found = Bed(make_site, completions).run(stack).findings()
