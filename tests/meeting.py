@@ -8,7 +8,9 @@ The first one's transaction is held open until the second has ended, or waits fo
 import os
 import sys
 import threading
+import uuid
 from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Decimal
 
 import django
@@ -19,8 +21,21 @@ django.setup()
 from django.db import connection, connections, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from chat import budgeting  # noqa: E402
-from chat.models import Budget, BudgetPeriod, Completion, Grant  # noqa: E402
+from chat import asking, budgeting  # noqa: E402
+from chat.accounting import booking, reconciliation  # noqa: E402
+from chat.accounting.pricing import Tokens  # noqa: E402
+from chat.asking import Asked, Wish  # noqa: E402
+from chat.models import (  # noqa: E402
+    AuditEntry,
+    Budget,
+    BudgetPeriod,
+    ClosedMonth,
+    Completion,
+    Grant,
+    LanguageModel,
+    UsageEntry,
+)
+from chat.settlement import Ending, settle_queued  # noqa: E402
 from tests import books  # noqa: E402
 from tests.site import wait_for  # noqa: E402
 
@@ -88,10 +103,77 @@ def change_a_budget_whose_period_is_being_opened() -> None:
 
 def give_more_of_a_budget_that_is_removed() -> None:
     budget = books.budget("5").budget
-    more = {"amount": Decimal(1), "until": timezone.now() + timezone.timedelta(days=1)}
+    more = {"amount": Decimal(1), "until": timezone.now() + timedelta(days=1)}
     given = meet(lambda: budgeting.remove(None, budget), lambda: budgeting.give(None, budget, **more))
     assert isinstance(given, Budget.DoesNotExist), repr(given)
     assert not Grant.objects.exists()
+
+
+def a_month_ago(count: int) -> date:
+    """The first day of an earlier month."""
+    first = timezone.localdate().replace(day=1)
+    for _month in range(count):
+        first = (first - timedelta(days=1)).replace(day=1)
+    return first
+
+
+def asked_on(day: date) -> Asked:
+    asked = books.ask(LanguageModel.objects.first() or books.model())
+    Completion.objects.filter(ask=asked.completions[0].ask).update(day=day)
+    return asked
+
+
+def close_a_month_in_which_a_late_reply_ends() -> None:
+    """It is in that month, which is closed after it."""
+    first = a_month_ago(1)
+    late = asked_on(first)
+    closed = meet(lambda: books.settle(late), lambda: budgeting.close_month(None, first))
+    assert isinstance(closed, ClosedMonth), repr(closed)
+    assert UsageEntry.objects.get().day == first
+
+
+def correct_a_reply_of_a_month_that_is_closed() -> None:
+    """Twice: the correction is in the month that runs, and the month is closed once."""
+    first = a_month_ago(2)
+    stopped = books.settle(asked_on(first), "stopped")[0]
+
+    def correct() -> None:
+        with transaction.atomic():
+            booking.adjust(stopped.pk, Completion.Source.COUNTED, Tokens.exactly(30, 41))
+
+    def close() -> ClosedMonth:
+        return budgeting.close_month(None, first)
+
+    closed = meet(close, close)
+    assert closed == ClosedMonth.objects.get() and AuditEntry.objects.filter(deed="month closed").count() == 1
+    ClosedMonth.objects.all().delete()
+    assert meet(close, correct) is None
+    assert UsageEntry.objects.get(kind="adjustment").day == a_month_ago(1)
+
+
+def correct_by_the_same_bill() -> None:
+    stopped = books.settle(asked_on(timezone.localdate()), "stopped")[0]
+    billed = [reconciliation.Billed(stopped.day, "tiny", stopped.input_high, stopped.output_high)]
+    one, other = (reconciliation.compare(stopped.model.provider, billed, "USD") for _ in range(2))
+    assert one.correctable == 1
+    corrected = meet(
+        lambda: reconciliation.correct(None, one, file="a"), lambda: reconciliation.correct(None, other, file="a")
+    )
+    assert corrected == 0 and UsageEntry.objects.filter(kind="adjustment").count() == 1, repr(corrected)
+
+
+def send_the_same_message() -> None:
+    """As a page does that got no answer from the first process: it is held for once."""
+    period, key, wish = books.budget("5"), uuid.uuid4(), Wish([books.model(price=("0", "1000"), max_output=1000)])
+    alice = books.person()
+
+    def send() -> Asked:
+        return asking.send(alice, text="Hi", wish=wish, key=key, conversation=None, parent=None)
+
+    again = meet(send, send)
+    assert again.repeated and Completion.objects.count() == 1, repr(again)
+    period.refresh_from_db()
+    assert period.held == 1
 
 
 SCENES = {
@@ -101,13 +183,15 @@ SCENES = {
         remove_a_budget_whose_period_is_being_opened,
         change_a_budget_whose_period_is_being_opened,
         give_more_of_a_budget_that_is_removed,
+        close_a_month_in_which_a_late_reply_ends,
+        correct_a_reply_of_a_month_that_is_closed,
+        correct_by_the_same_bill,
+        send_the_same_message,
     )
 }
 
 if __name__ == "__main__":
     SCENES[sys.argv[1]]()
     for completion in Completion.objects.unsettled():
-        from chat.settlement import Ending, settle_queued
-
         settle_queued(completion, Ending("stopped", "person"))
     assert books.off() == [], books.off()

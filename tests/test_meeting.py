@@ -14,6 +14,10 @@ SCENES = (
     "remove a budget whose period is being opened",
     "change a budget whose period is being opened",
     "give more of a budget that is removed",
+    "close a month in which a late reply ends",
+    "correct a reply of a month that is closed",
+    "correct by the same bill",
+    "send the same message",
 )
 
 

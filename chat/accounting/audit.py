@@ -266,8 +266,8 @@ def _differences(day: date, key: tuple, summed: dict, booked: dict) -> Iterator[
     where = ", ".join([f"{day}", *(f"{name} {part}" for name, part in zip(KEY, key, strict=True) if part)])
     of = {name: part for name, part in zip(KEY, key, strict=True) if part}
     for name in FIGURES:
-        kept, right = _told(summed.get(name, 0)), _told(booked.get(name, 0))
         if summed.get(name, 0) != booked.get(name, 0):
+            kept, right = _told(summed.get(name, 0)), _told(booked.get(name, 0))
             facts = {"of": of, "figures": {name: [kept, right]}}
             yield Finding("Σ lines = Σ days", where, f"{name} {kept}, lines {right}", day, facts)
 
