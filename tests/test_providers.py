@@ -268,7 +268,7 @@ def test_of_an_endless_list_the_page_says_how_much_it_took(site, root, other):
     other.script("/v1/models", whole({"data": [{"id": f"m{number}"} for number in range(1001)]}))
     root.post("/providers/new/", htmx=False, **typed(other))
     page = root.http.get(f"/providers/{provider_of(site)['id']}/").text
-    assert "the first 1,000 models are taken" in page and 'value="m999"' not in page
+    assert "the first 1,000 models are taken" in page
     assert page.count('name="model" value=') == 1000
 
 
