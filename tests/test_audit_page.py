@@ -170,6 +170,8 @@ def test_it_is_narrowed_by_who_what_and_when_and_read_page_by_page(root):  # noq
     assert "<tbody>" not in page(root, to=yesterday.isoformat())
     wrong = root.get("/audit/", {"from": "soon"})
     assert wrong.status_code == 422 and alerts(wrong) == ["A day is written like 2026-11-30. All days are shown."]
+    taken = root.get("/audit/", {"from": "soon", "format": "csv"})
+    assert taken.status_code == 422, "nobody would see in the file that it has all days"
     assert root.get("/audit/", {"by": "9" * 40, "kind": "x", "before": "-1"}).status_code == 200
 
 

@@ -42,7 +42,7 @@ class Asked:
 def index(request: HttpRequest) -> HttpResponse:
     asked = _asked(request)
     found = _matching(asked)
-    if request.GET.get("format") == "csv":
+    if request.GET.get("format") == "csv" and not asked.complaint:
         return streamed(csv_lines(*as_csv(found)), CSV, file_name=f"audit-{timezone.localdate()}.csv")
     before = number_in(request, "before")
     shown = list((found.filter(pk__lt=before) if before else found)[: PAGE + 1])
