@@ -25,7 +25,7 @@ FORMAT, VERSION = "chat-conversations", 1
 TOLD = (
     "purpose", "n", "streamed", "max_output", "parameters", "status", "reason", "error", "error_code", "attempts",
     "request_id",
-    "created", "settled", "first_delta_ms", "duration_ms", "closing_ms", "left_out",
+    "created", "settled", "first_delta_ms", "duration_ms", "closing_ms", "asked_wait_s", "left_out",
     "images", "files_left_out",
 )  # fmt: skip
 USAGE = (
