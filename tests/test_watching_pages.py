@@ -88,7 +88,7 @@ def test_it_says_what_each_does_and_follows_it_without_a_reload(site, upstream, 
     expect(row).to_contain_text("arriving")
     second = site.visitor("bob").send("Hello", model="tiny")
     expect(page.locator(f"#underway-{second.completion}")).to_contain_text("queued at the provider, place 1")
-    expect(row).to_contain_text("left; it ends within 1 min 0 s")
+    expect(row).to_contain_text("left; it ends within 1 min")
     expect(row).to_contain_text("no data for", timeout=10_000)
 
 
