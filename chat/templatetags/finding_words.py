@@ -64,7 +64,7 @@ BUDGETS = gettext_lazy(
 )
 LINES = gettext_lazy(
     "The site never changes lines, so this cannot be mended here: the program has a fault, or somebody has written into"
-    " the database. Keep a copy of the database and of the log, and report it with this page."
+    " the database. Save the database and the log as they are now, and report it with this page."
 )
 ADVICE = {
     "Σ lines = Σ days": SUMS,
