@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable
 from http.cookies import CookieError, SimpleCookie
 from time import monotonic
+from uuid import UUID
 
 import orjson
 from channels.consumer import get_handler_name
@@ -141,7 +142,7 @@ class PageConsumer(AsyncWebsocketConsumer):
     # What others hint
 
     async def hint_queued(self, event: dict) -> None:
-        registry.keep(registry.claim_for(self.person.pk))
+        registry.keep(registry.claim_in(UUID(event["conversation"])))
         await self.hint_changed(event)
 
     async def hint_changed(self, event: dict) -> None:

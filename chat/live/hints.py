@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 def hint_queued(person: int, conversation: UUID, leaf: int) -> None:
     """Something was queued: whoever has a page of this person open claims it, and pages that lack `leaf` look."""
     _hint(person, {"type": "hint.queued", "conversation": str(conversation), "leaf": leaf})
-    _say(_claim_for_absent, person)
+    _say(_claim_for_absent, person, conversation)
 
 
 def hint_changed(person: int, conversation: UUID) -> None:
@@ -64,6 +64,6 @@ async def _send(group: str, message: dict) -> None:
     await get_channel_layer().group_send(group, message)
 
 
-async def _claim_for_absent(person: int) -> None:
+async def _claim_for_absent(person: int, conversation: UUID) -> None:
     await registry.ensure_started()
-    registry.keep(registry.claim_for_absent(person))
+    registry.keep(registry.claim_for_absent(person, conversation))

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 from typing import IO
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from channels.layers import get_channel_layer
 from django.conf import settings
@@ -123,17 +123,17 @@ class Registry:
 
     # Claiming
 
-    async def claim_for(self, person: int) -> None:
-        """Claims what this person has queued: called where they have a page open."""
-        await self._claim_all(Completion.objects.filter(person=person, status=Status.QUEUED))
+    async def claim_in(self, conversation: UUID) -> None:
+        """Claims what was just queued there: called where its person has a page open. A look finds what was before."""
+        await self._claim_all(Completion.objects.filter(conversation=conversation, status=Status.QUEUED))
 
-    async def claim_for_absent(self, person: int) -> None:
+    async def claim_for_absent(self, person: int, conversation: UUID) -> None:
         """The same where they have none: whoever sends without a page socket need not wait for the next look."""
         if self.attendance.is_here(person):
             return
         if self._lock_file is None:  # another process may have their page, and comes first
             await asyncio.sleep(ELSEWHERE_SECONDS)
-        await self.claim_for(person)
+        await self.claim_in(conversation)
 
     async def _claim_all(self, queued) -> None:
         await self._claim(await in_reader(lambda: list(queued.order_by("pk").values_list("pk", flat=True))))
