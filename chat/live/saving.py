@@ -8,7 +8,7 @@ import orjson
 from django.db import DatabaseError, transaction
 
 from chat.live.reading import LiveCompletion
-from chat.live.threads import in_writer
+from chat.live.threads import in_writer_next
 from chat.models import Completion, Process, Segment
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Saver:
             self._unsaved += [segment for completion in live if (segment := _segment_of(completion))]
             segments = list(self._unsaved)
             try:
-                stops = await in_writer(write, process, segments)
+                stops = await in_writer_next(write, process, segments)
             except DatabaseError as error:
                 logger.warning("cannot save yet, %d segments wait: %s", len(segments), error)
                 return {}
