@@ -39,10 +39,14 @@ def wait_for(look: Callable, seconds: float = PATIENCE, every: float = 0.02):
 
 
 def free_port() -> int:
-    """Below those that the system gives away, or somebody's connection could take it before it is listened on."""
+    """Below those that the system gives away, or somebody's connection could take it before it is listened on.
+
+    Each of the processes that test beside each other has its own: two could find the same one free.
+    """
+    first = 12_000 + 5_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4)
     while True:
         with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", random.randrange(12_000, 32_000)))
+            probe.bind(("127.0.0.1", random.randrange(first, first + 5_000)))
             return probe.getsockname()[1]
 
 
